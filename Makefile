@@ -1,0 +1,47 @@
+# Every target sets up what it needs: a virtual environment from PyPI, and Debian's packages for the tests' peers.
+VENV ?= .venv
+PY := $(VENV)/bin/python
+PACKAGES := dcmtk orthanc tshark
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+.PHONY: run test check lint cover bench peers clean
+
+run: $(VENV)/.demo
+	$(PY) -m ulproxy demo $(ARGS)
+
+test: $(VENV)/.test peers
+	$(PY) -m pytest -n 2 --dist loadgroup $(ARGS)
+
+check: lint cover
+
+lint: $(VENV)/.test
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+cover: $(VENV)/.test peers
+	$(VENV)/bin/coverage run -m pytest $(ARGS)
+	$(VENV)/bin/coverage report --include='ulproxy/pdu/*,ulproxy/dimse/*,ulproxy/policy/*,ulproxy/relay/*' --fail-under=100
+
+bench: $(VENV)/.test peers
+	command -v haproxy >/dev/null || { $(SUDO) apt-get update -q; DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -yq haproxy; }
+	$(PY) -m benchmarks.relay $(ARGS)
+
+# The real peers that the end-to-end tests talk to.
+peers:
+	@command -v storescu >/dev/null && command -v Orthanc >/dev/null && command -v tshark >/dev/null || { \
+	  $(SUDO) apt-get update -q && DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -yq $(PACKAGES); }
+
+$(VENV)/bin/pip:
+	python3 -m venv $(VENV) || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -yq python3-venv && python3 -m venv --clear $(VENV); }
+
+$(VENV)/.demo: pyproject.toml | $(VENV)/bin/pip
+	$(PY) -m pip install -q -e '.[demo]'
+	@touch $@
+
+$(VENV)/.test: pyproject.toml | $(VENV)/bin/pip
+	$(PY) -m pip install -q -e '.[demo,test,lint]'
+	@touch $@ $(VENV)/.demo
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

@@ -1,0 +1,1 @@
+"""PS3.8, the Upper Layer: bytes in, values out, no I/O."""

@@ -1,0 +1,1 @@
+"""What the configuration means: names, rules, decisions."""

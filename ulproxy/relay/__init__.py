@@ -1,0 +1,1 @@
+"""Two associations made one, still without a socket or a clock."""

@@ -1,0 +1,1 @@
+"""Sockets, time and processes: the only place that waits."""
