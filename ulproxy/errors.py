@@ -14,7 +14,7 @@ class LocalProtocolError(UlproxyError):
 
 
 class RemoteProtocolError(UlproxyError):
-    """The peer sent something invalid; `reason` is what our A-ABORT says (PS3.8 Table 9-26; 6 = invalid value)."""
+    """The peer sent something invalid; `reason` is what our A-ABORT says (PS3.8 Table 9-26)."""
 
     def __init__(self, text: str, reason: int = 6) -> None:
         super().__init__(text)

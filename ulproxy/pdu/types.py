@@ -7,8 +7,10 @@ from typing import Final, NamedTuple
 
 APPLICATION_CONTEXT_NAME: Final = "1.2.840.10008.3.1.1.1"  # PS3.7 A.2.1, the only one there is
 
-# An A-ASSOCIATE-RQ with 128 contexts of 30 transfer syntaxes each is 280 KB; a SAML assertion adds up to 64 KB.
+# An A-ASSOCIATE-RQ with 128 contexts of 30 transfer syntaxes each is 280 KB; SAML adds up to 64 KB.
 MAX_CONTROL_PDU: Final = 1 << 20
+# The fixed part of an A-ASSOCIATE-RQ or -AC: versions, titles, reserved (PS3.8 Tables 9-11, 9-17).
+MIN_ASSOCIATE_PDU: Final = 68
 # A command set is a few hundred bytes; only an Attribute Identifier List makes it long (16 000 tags fit).
 MAX_COMMAND: Final = 1 << 16
 

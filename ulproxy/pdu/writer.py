@@ -1,0 +1,45 @@
+"""Everything the relay itself says, but for A-ASSOCIATE-RQ and -AC: bytes of whole PDUs (PS3.8 9.3)."""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+from ulproxy.pdu.types import PduType, Rejection
+
+_PDV: Final = struct.Struct(">BxLLBB")
+
+# The longest P-DATA-TF of our own towards a receiver that knows no limit.
+UNLIMITED_FRAGMENT: Final = 1 << 16
+
+A_RELEASE_RQ: Final = bytes([PduType.A_RELEASE_RQ, 0, 0, 0, 0, 4, 0, 0, 0, 0])
+A_RELEASE_RP: Final = bytes([PduType.A_RELEASE_RP, 0, 0, 0, 0, 4, 0, 0, 0, 0])
+
+
+def a_associate_rj(rejection: Rejection) -> bytes:
+    """PS3.8 9.3.4."""
+    return bytes([PduType.A_ASSOCIATE_RJ, 0, 0, 0, 0, 4, 0, *rejection])
+
+
+def a_abort(source: int, reason: int) -> bytes:
+    """PS3.8 9.3.8; the reason signifies only when the source is the service-provider."""
+    return bytes([PduType.A_ABORT, 0, 0, 0, 0, 4, 0, 0, source, reason])
+
+
+def p_data_header(context_id: int, control: int, length: int) -> bytes:
+    """The twelve bytes before a fragment of `length` bytes that is alone in its P-DATA-TF."""
+    return _PDV.pack(PduType.P_DATA_TF, length + 6, length + 2, context_id, control)
+
+
+def command_message(context_id: int, command: bytes, maximum_length: int) -> bytes:
+    """A command set as command fragments, none longer than the receiver takes (PS3.8 E.1, E.2).
+
+    `maximum_length` is the receiver's, in bytes: 0 = no limit, else at least 8.
+    """
+    room = (maximum_length - 6) & ~1 if maximum_length else UNLIMITED_FRAGMENT
+    parts = []
+    for start in range(0, len(command), room):
+        fragment = command[start : start + room]
+        control = 0b01 | (0b10 if start + room >= len(command) else 0)
+        parts += [p_data_header(context_id, control, len(fragment)), fragment]
+    return b"".join(parts)

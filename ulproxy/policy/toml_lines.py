@@ -1,0 +1,111 @@
+"""TOML text -> data, and the line on which each key stands, which tomllib does not tell.
+
+`read` lets tomllib judge the text first, so `Lines` need only find its way in valid TOML: it looks at the
+start of each statement (a header or a key) and skips the value, whatever strings and brackets it has.
+A path is what leads to a value in the data, such as `("ae", 2, "title")`, list positions from 0.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from typing import Any, Final
+
+from ulproxy.errors import ConfigError, Problem
+
+Path = tuple[str | int, ...]
+
+_STRING: Final = r""" "(?:[^"\\\n]|\\.)*" | '[^'\n]*' """
+_MULTI_LINE: Final = r""" \"{3}(?:[^\\]|\\.)*?\"{3,5} | '{3}.*?'{3,5} """
+_KEY_TEXT: Final = rf""" ((?: {_STRING} | [^\]="'\#\n] )+) """
+_HEADER: Final = re.compile(rf"[ \t]*(\[\[?){_KEY_TEXT}\]", re.VERBOSE)
+_KEY: Final = re.compile(rf"[ \t]*{_KEY_TEXT}=", re.VERBOSE)
+_TOKEN: Final = re.compile(rf"{_MULTI_LINE} | {_STRING} | \#[^\n]* | [\[\]{{}}\n]", re.X | re.S)
+
+_POSITION: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+# What tomllib says and what a person would do about it; Python's own words serve for the rest.
+_HINTS: Final = {
+    "Invalid value": 'no value that TOML knows; text stands in double quotes: key = "text"',
+    "Invalid statement": 'neither a table such as [relay] nor a key such as title = "HOSP_A"',
+    "Expected '=' after a key": 'a key is followed by "=" and its value: title = "HOSP_A"',
+    "Expected newline or end of document": "a new key or table starts on a line of its own",
+    "Invalid initial character": 'a key is missing here: title = "HOSP_A"',
+    "Unterminated string": 'a text is not closed; close it with "',
+    "Illegal character '\\n'": 'a text is not closed on its line; close it with "',
+    "Unescaped '\\'": r"write a backslash as \\ or put the text in single quotes: 'a\b'",
+    "Unclosed array": "a list is not closed or lacks a comma between its entries; close it with ]",
+    "Unclosed inline table": "a { is not closed on its line; close it with }",
+    "Cannot overwrite a value": "this key stands twice in its table; keep one of them",
+    "Duplicate inline table key": "this key stands twice in its table; keep one of them",
+    "Cannot declare": "this table stands twice in the file; make one of the two, "
+    "or write [[listener]], [[ae]], [[group]] and [[rule]] with double brackets",
+    "Cannot mutate": "this table is complete where it was first written; write the key there",
+}
+
+
+class Lines:
+    """The line of every header and key of a valid TOML text."""
+
+    def __init__(self, text: str) -> None:
+        self._lines: dict[Path, int] = {}
+        self._counts: dict[Path, int] = {}  # how many [[headers]] each list has had so far
+        table: Path = ()
+        for line, brackets, key in _statements(text):
+            if brackets:
+                table = self._table(_parts(key), is_list=brackets == "[[")
+            path = table if brackets else table + tuple(_parts(key))
+            for length in range(1, len(path) + 1):
+                self._lines.setdefault(path[:length], line)
+
+    def at(self, path: Path) -> int:
+        """The line of the path, or of the nearest table around it; 0 when the file has neither."""
+        while path and path not in self._lines:
+            path = path[:-1]
+        return self._lines.get(path, 0)
+
+    def _table(self, parts: list[str], *, is_list: bool) -> Path:
+        path: Path = ()
+        for position, part in enumerate(parts, 1):
+            path += (part,)
+            if is_list and position == len(parts):
+                self._counts[path] = self._counts.get(path, 0) + 1
+            if path in self._counts:
+                path += (self._counts[path] - 1,)
+        return path
+
+
+def read(text: str) -> tuple[dict[str, Any], Lines]:
+    """The data of a TOML text and where it stands; a ConfigError says where the text is no TOML."""
+    text = text.replace("\r\n", "\n")
+    try:
+        return tomllib.loads(text), Lines(text)
+    except RecursionError:
+        problem = Problem(0, "syntax", "brackets are nested too deep; this file needs two levels")
+    except ValueError as error:
+        problem = _syntax_problem(str(error), last_line=text.rstrip("\n").count("\n") + 1)
+    raise ConfigError([problem])
+
+
+def _syntax_problem(message: str, last_line: int) -> Problem:
+    position = _POSITION.search(message)
+    if position is None:  # int() has a limit of its own and does not know where it is
+        return Problem(0, "syntax", "a number is too long; no key needs more than ten digits")
+    wrong = message[: position.start()]
+    hint = next((hint for start, hint in _HINTS.items() if wrong.startswith(start)), wrong)
+    if position[1] is None:
+        return Problem(last_line, "syntax", f"the file ends too early: {hint}")
+    return Problem(int(position[1]), "syntax", f"column {position[2]}: {hint}")
+
+
+def _statements(text: str) -> list[tuple[int, str, str]]:
+    """Line, brackets ("" for a key) and key of every header and key = value of a valid text."""
+    found, line, start = [], 1, 0
+    while start < len(text):
+        if header := _HEADER.match(text, start):
+            found.append((line, header[1], header[2]))
+        elif key := _KEY.match(text, start):
+            found.append((line, "", key[1]))
+        end = _end_of_statement(text, (header or key or _BLANK).end())
+        line += text.count("\n", start, end)
+        start = end
+    return found
