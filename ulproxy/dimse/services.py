@@ -1,12 +1,20 @@
 """Which service a message belongs to: abstract syntax + command field -> Service (PS3.4, PS3.6 A).
 
 The names are those of the rules in the configuration. What an abstract syntax can be used for
-(`possible`) decides what is offered onward; what a message does (`service_of`) decides whether it passes.
+(`possible_services`) decides what is offered onward; what a message does (`service_of`) decides whether
+it passes. The dictionary of SOP classes is pydicom's; what it does not know may be a storage class of
+tomorrow, so it counts as `store` for C-STORE and as `other` for the rest.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import lru_cache
+from typing import Final
+
+from pydicom.uid import UID
+
+from ulproxy.dimse.command import CommandField
 
 
 class Service(StrEnum):
@@ -23,3 +31,65 @@ class Service(StrEnum):
     PRINT = "print"
     UPS = "ups"
     OTHER = "other"
+
+
+UNKNOWN: Final = frozenset({Service.STORE, Service.OTHER})
+_QUERY_RETRIEVE: Final = frozenset({Service.FIND, Service.MOVE, Service.GET})
+_FIND: Final = frozenset({Service.FIND, Service.WORKLIST, Service.UPS})
+
+_EXACT: Final = {
+    "1.2.840.10008.1.1": Service.ECHO,
+    "1.2.840.10008.1.20.1": Service.COMMITMENT,
+    "1.2.840.10008.1.20.2": Service.COMMITMENT,
+    "1.2.840.10008.1.3.10": Service.OTHER,  # Media Storage Directory: never on a network
+    "1.2.840.10008.5.1.1.33": Service.OTHER,  # Media Creation Management
+    "1.2.840.10008.5.1.1.40": Service.OTHER,  # Display System
+    "1.2.840.10008.5.1.4.31": Service.WORKLIST,
+    "1.2.840.10008.5.1.4.32.1": Service.WORKLIST,  # General Purpose Worklist, retired
+}
+# In this order: the storage classes among the print and UPS numbers are named before those.
+_BY_NAME: Final = (
+    (" - FIND", Service.FIND),
+    (" - MOVE", Service.MOVE),
+    (" - GET", Service.GET),
+    ("Storage", Service.STORE),
+    ("Query", Service.FIND),
+    ("Modality Performed Procedure Step", Service.MPPS),
+    ("Unified Procedure Step", Service.UPS),
+)
+_PRINT_PREFIX: Final = "1.2.840.10008.5.1.1."
+
+
+@lru_cache(maxsize=4096)
+def possible_services(abstract_syntax: str) -> frozenset[Service]:
+    """What a presentation context with this abstract syntax can be used for."""
+    if (exact := _EXACT.get(abstract_syntax)) is not None:
+        return frozenset({exact})
+    uid = UID(abstract_syntax)
+    if uid.name in ("", abstract_syntax) or "SOP Class" not in uid.type:
+        return UNKNOWN
+    for part, service in _BY_NAME:
+        if part in uid.name:
+            return frozenset({service})
+    print_class = abstract_syntax.startswith(_PRINT_PREFIX)
+    return frozenset({Service.PRINT if print_class else Service.OTHER})
+
+
+def service_of(abstract_syntax: str, request: int) -> Service:
+    """The service of a message: `request` is its command field without the response bit."""
+    possible = possible_services(abstract_syntax)
+    if request == CommandField.C_STORE_RQ:
+        return Service.STORE
+    if request == CommandField.C_ECHO_RQ:
+        return Service.ECHO
+    if request == CommandField.C_FIND_RQ:
+        if possible & _QUERY_RETRIEVE:
+            return Service.FIND
+        return next(iter(possible & _FIND), Service.OTHER)
+    if request in (CommandField.C_MOVE_RQ, CommandField.C_GET_RQ):
+        if not possible & _QUERY_RETRIEVE:
+            return Service.OTHER
+        return Service.MOVE if request == CommandField.C_MOVE_RQ else Service.GET
+    only = next(iter(possible))
+    normalized = (Service.MPPS, Service.COMMITMENT, Service.PRINT, Service.UPS)
+    return only if only in normalized else Service.OTHER

@@ -1,0 +1,244 @@
+"""Command sets (PS3.7 6.3, 9.3, 10.3, annex E): group 0000H, always implicit VR little endian.
+
+Strict about structure, tolerant about content: what cannot be walked, is out of order or has another
+group raises `RemoteProtocolError`; an element that nobody knows passes. A command is never edited in
+place: `replaced` makes another one and `encode` computes its group length.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from enum import IntEnum
+from typing import Final
+
+from ulproxy.errors import RemoteProtocolError
+
+
+class Element(IntEnum):
+    """PS3.7 E.1: the element numbers of group 0000H that the relay looks at."""
+
+    COMMAND_GROUP_LENGTH = 0x0000
+    AFFECTED_SOP_CLASS_UID = 0x0002
+    REQUESTED_SOP_CLASS_UID = 0x0003
+    COMMAND_FIELD = 0x0100
+    MESSAGE_ID = 0x0110
+    MESSAGE_ID_BEING_RESPONDED_TO = 0x0120
+    MOVE_DESTINATION = 0x0600
+    COMMAND_DATA_SET_TYPE = 0x0800
+    STATUS = 0x0900
+    ERROR_COMMENT = 0x0902
+    AFFECTED_SOP_INSTANCE_UID = 0x1000
+    REQUESTED_SOP_INSTANCE_UID = 0x1001
+    MOVE_ORIGINATOR_AE_TITLE = 0x1030
+    MOVE_ORIGINATOR_MESSAGE_ID = 0x1031
+
+
+class CommandField(IntEnum):
+    """PS3.7 E.1-1: the requests; a response is the request with bit 15 set."""
+
+    C_STORE_RQ = 0x0001
+    C_GET_RQ = 0x0010
+    C_FIND_RQ = 0x0020
+    C_MOVE_RQ = 0x0021
+    C_ECHO_RQ = 0x0030
+    N_EVENT_REPORT_RQ = 0x0100
+    N_GET_RQ = 0x0110
+    N_SET_RQ = 0x0120
+    N_ACTION_RQ = 0x0130
+    N_CREATE_RQ = 0x0140
+    N_DELETE_RQ = 0x0150
+    C_CANCEL_RQ = 0x0FFF
+
+
+class Status(IntEnum):
+    """PS3.7 annex C and PS3.4: the statuses that the relay itself answers with, or waits past."""
+
+    SUCCESS = 0x0000
+    PROCESSING_FAILURE = 0x0110
+    INVALID_OBJECT_INSTANCE = 0x0117
+    NOT_AUTHORIZED = 0x0124
+    MOVE_DESTINATION_UNKNOWN = 0xA801
+    PENDING = 0xFF00
+    PENDING_WARNING = 0xFF01
+
+
+NO_DATA_SET: Final = 0x0101
+_RESPONSE: Final = 0x8000
+_ELEMENT: Final = struct.Struct("<HHL")
+_UNSIGNED_SHORTS: Final = (
+    Element.COMMAND_FIELD,
+    Element.MESSAGE_ID,
+    Element.MESSAGE_ID_BEING_RESPONDED_TO,
+    Element.COMMAND_DATA_SET_TYPE,
+    Element.STATUS,
+    Element.MOVE_ORIGINATOR_MESSAGE_ID,
+)
+# PS3.5 9.1; a component may not be empty: receivers have used the UID as a file name.
+_UID: Final = re.compile(r"[0-9]+(\.[0-9]+)*")
+
+
+class CommandSet:
+    """A command set: element number -> value as it stands on the wire, padding included."""
+
+    __slots__ = ("_elements",)
+
+    def __init__(self, elements: dict[int, bytes]) -> None:
+        self._elements = elements
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, CommandSet) and self._elements == other._elements
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"CommandSet({self.command_field:04X}H, id {self.message_id})"
+
+    def __contains__(self, element: int) -> bool:
+        return element in self._elements
+
+    def unsigned(self, element: Element) -> int:
+        """An element of VR US; 0 where it is absent."""
+        return int.from_bytes(self._elements.get(element, b""), "little")
+
+    def text(self, element: Element) -> str:
+        """An element of VR AE, UI or LO without its padding; empty where it is absent."""
+        return self._elements.get(element, b"").decode("latin-1").strip(" \0")
+
+    @property
+    def command_field(self) -> int:
+        """Command Field (0000,0100)."""
+        return self.unsigned(Element.COMMAND_FIELD)
+
+    @property
+    def request(self) -> int:
+        """The Command Field without the bit that makes it a response."""
+        return self.command_field & ~_RESPONSE
+
+    @property
+    def is_response(self) -> bool:
+        """Whether bit 15 of the Command Field is set."""
+        return bool(self.command_field & _RESPONSE)
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether this response is to be followed by another one (PS3.7 annex C: FF00H, FF01H)."""
+        return self.unsigned(Element.STATUS) in (Status.PENDING, Status.PENDING_WARNING)
+
+    @property
+    def message_id(self) -> int:
+        """Message ID of a request; of a response or a C-CANCEL-RQ, the one being responded to."""
+        if self.is_response or self.command_field == CommandField.C_CANCEL_RQ:
+            return self.unsigned(Element.MESSAGE_ID_BEING_RESPONDED_TO)
+        return self.unsigned(Element.MESSAGE_ID)
+
+    @property
+    def has_data_set(self) -> bool:
+        """Command Data Set Type (0000,0800): anything but 0101H."""
+        return self.unsigned(Element.COMMAND_DATA_SET_TYPE) != NO_DATA_SET
+
+    @property
+    def has_valid_instance_uid(self) -> bool:
+        """False where Affected SOP Instance UID is no UID; a C-STORE-RQ must have one (PS3.7 9.3.1)."""
+        uid = self.text(Element.AFFECTED_SOP_INSTANCE_UID)
+        if not uid:
+            return self.command_field != CommandField.C_STORE_RQ
+        return len(uid) <= 64 and _UID.fullmatch(uid) is not None
+
+    def replaced(self, changes: dict[Element, str | int | None]) -> CommandSet:
+        """Another command set with these values: text for AE, LO and UI, int for US, None = without."""
+        elements = {**self._elements}
+        for element, value in changes.items():
+            if value is None:
+                elements.pop(element, None)
+            else:
+                elements[element] = _value(element, value)
+        return CommandSet(elements)
+
+    def encode(self) -> bytes:
+        """The bytes of the command set, elements ascending, with its group length (PS3.7 6.3.1)."""
+        body = b"".join(
+            _ELEMENT.pack(0, element, len(value)) + value
+            for element, value in sorted(self._elements.items())
+        )
+        return _ELEMENT.pack(0, 0, 4) + len(body).to_bytes(4, "little") + body
+
+
+def _value(element: Element, value: str | int) -> bytes:
+    if isinstance(value, int):
+        return value.to_bytes(2, "little")
+    data = value.encode("ascii")
+    padding = b"\0" if element.name.endswith("_UID") else b" "  # PS3.5 6.2
+    return data + padding * (len(data) % 2)
+
+
+def command_set(elements: dict[Element, str | int | None]) -> CommandSet:
+    """A command set of the relay's own; None = without that element."""
+    return CommandSet({}).replaced(elements)
+
+
+def response(request: CommandSet, status: Status) -> CommandSet:
+    """The response without a data set that refuses, or in the case of C-ECHO fulfils, a request.
+
+    PS3.7 9.3 and 10.3: the SOP class is the affected one, whichever the request had named.
+    """
+    sop_class = request.text(Element.AFFECTED_SOP_CLASS_UID)
+    instance = request.text(Element.AFFECTED_SOP_INSTANCE_UID)
+    if status is Status.INVALID_OBJECT_INSTANCE:
+        instance = ""
+    return command_set(
+        {
+            Element.AFFECTED_SOP_CLASS_UID: _ascii(
+                sop_class or request.text(Element.REQUESTED_SOP_CLASS_UID)
+            ),
+            Element.COMMAND_FIELD: request.command_field | _RESPONSE,
+            Element.MESSAGE_ID_BEING_RESPONDED_TO: request.message_id,
+            Element.COMMAND_DATA_SET_TYPE: NO_DATA_SET,
+            Element.STATUS: status,
+            Element.AFFECTED_SOP_INSTANCE_UID: _ascii(
+                instance or request.text(Element.REQUESTED_SOP_INSTANCE_UID)
+            ),
+        }
+    )
+
+
+def _ascii(text: str) -> str | None:
+    """A UID that can be said back, None = better left out."""
+    return text if _UID.fullmatch(text) and len(text) <= 64 else None
+
+
+def decode(data: bytes) -> CommandSet:
+    """Reads a command set; raises RemoteProtocolError where its structure is broken (reason 6)."""
+    elements: dict[int, bytes] = {}
+    position, previous = 0, -1
+    while position < len(data):
+        if len(data) - position < _ELEMENT.size:
+            raise RemoteProtocolError("command set ends within an element")
+        group, number, length = _ELEMENT.unpack_from(data, position)
+        position += _ELEMENT.size
+        if group or number <= previous:
+            raise RemoteProtocolError(
+                f"({group:04X},{number:04X}) in a command set, or out of order"
+            )
+        if length & 1 or length > len(data) - position:
+            raise RemoteProtocolError(f"(0000,{number:04X}) of {length} bytes in a command set")
+        elements[number] = data[position : position + length]
+        position += length
+        previous = number
+    _check(elements, len(data))
+    return CommandSet(elements)
+
+
+def _check(elements: dict[int, bytes], total: int) -> None:
+    """Group length first and right, the two fields without which no message can be told, US of 2."""
+    group_length = elements.pop(Element.COMMAND_GROUP_LENGTH, b"")
+    if len(group_length) != 4 or int.from_bytes(group_length, "little") != total - 12:
+        raise RemoteProtocolError("Command Group Length is missing or wrong")
+    for element in (Element.COMMAND_FIELD, Element.COMMAND_DATA_SET_TYPE):
+        if element not in elements:
+            raise RemoteProtocolError(f"no (0000,{element:04X}) in a command set")
+    for element in _UNSIGNED_SHORTS:
+        if len(elements.get(element, b"\0\0")) != 2:
+            raise RemoteProtocolError(
+                f"(0000,{element:04X}) of {len(elements[element])} bytes, not 2"
+            )
