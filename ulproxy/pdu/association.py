@@ -147,6 +147,8 @@ class Association:
             consumed, events = self._reader.receive_data(unread)
             unread = unread[consumed:]
             for event in events:
+                if self.state is State.Sta1:  # closed: what else came has nobody to go to
+                    return
                 if isinstance(event, PDataRun | CommandFragment):
                     if self.state in DATA_INDICATED:
                         yield event
@@ -227,6 +229,7 @@ class Association:
         if cell is None:
             raise LocalProtocolError(f"{event.name} in {self.state.name}")
         collision = self.state is State.Sta7
+        awaiting_request = self.state is State.Sta2
         self.state = cell.next_state
         outputs: list[Output] = []
         for effect in cell.effects:
@@ -234,6 +237,9 @@ class Association:
                 outputs += _FIXED[effect]
             else:
                 outputs.append(self._output(effect, cell.action, value, collision=collision))
+        if awaiting_request and isinstance(value, InvalidPdu):
+            # AA-1 in Sta2 has nobody to indicate to, but its owner wants to know what came instead
+            outputs.append(PAbortIndication(value))
         return outputs
 
     def _output(self, effect: Effect, action: str, value: object, *, collision: bool) -> Output:
