@@ -6,7 +6,8 @@ how they were cut into reads, once neighbouring pieces of one fragment are joine
 
 A data fragment that is alone in its PDU goes on with the twelve bytes before it, so neighbouring
 fragments of one context are one contiguous run. Where a PDU has several PDVs each data fragment gets
-a PDU header of its own: a PDU that mixed commands and data could not go on as it came.
+a PDU header of its own: a PDU that mixed commands and data could not go on as it came. Reserved bytes
+and bits of the headers go on as 0, as a sender's must (9.3.1, E.2).
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from ulproxy.pdu.writer import p_data_header
 
 _PDU: Final = struct.Struct(">BxL")
 _PDV: Final = struct.Struct(">LBB")
-_BOTH: Final = struct.Struct(">BxLLBB")
+_BOTH: Final = struct.Struct(">HLLBB")
+_P_DATA_TF_RESERVED_0: Final = PduType.P_DATA_TF << 8
 _COMMAND: Final = 0b01
 _LAST: Final = 0b10
 _FIXED_LENGTH: Final = frozenset(
@@ -127,9 +129,9 @@ class PduReader:
             return False
         kind, length, pdv_length, context_id, flags = _BOTH.unpack_from(unread, position)
         if (
-            kind != PduType.P_DATA_TF
+            kind != _P_DATA_TF_RESERVED_0
             or length != pdv_length + 4
-            or flags & _COMMAND
+            or flags & ~_LAST
             or length < 6
             or length & 1
             or length > (self.maximum_length or length)
@@ -229,10 +231,10 @@ class PduReader:
         self._fragment_left = pdv_length - 2
         last = bool(self._flags & _LAST) and not self._fragment_left
         if self._flags & _COMMAND:
-            if last:
-                events.append(CommandFragment(self._context_id, unread[:0], last=True))
+            if not self._fragment_left:
+                events.append(CommandFragment(self._context_id, unread[:0], last))
             return position
-        header = p_data_header(self._context_id, self._flags, self._fragment_left)
+        header = p_data_header(self._context_id, self._flags & _LAST, self._fragment_left)
         events.append(PDataRun(self._context_id, header, last, self._fragment_left))
         return position
 
