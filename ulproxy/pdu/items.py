@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from ulproxy.errors import RemoteProtocolError
@@ -82,7 +82,8 @@ class UserInformation:
     sop_class_extended: tuple[SopClassExtended, ...] = ()
     sop_class_common_extended: tuple[SopClassCommonExtended, ...] = ()
     user_identity: UserIdentity | None = None
-    server_response: bytes | None = None
+    # A secret like what it answers, so it stays out of `repr` as well.
+    server_response: bytes | None = field(default=None, repr=False)
 
 
 def item(item_type: int, body: bytes) -> bytes:
@@ -282,13 +283,16 @@ def decode_user_information(body: bytes) -> UserInformation:
         if (sub_item := _SUB_ITEMS.get(item_type)) is None:
             continue
         value = sub_item.decode(content)
-        if sub_item.many:
-            found[sub_item.field] = (*found.get(sub_item.field, ()), value)
+        if sub_item.many:  # a list: thousands of small ones fit
+            found.setdefault(sub_item.field, []).append(value)
         elif sub_item.field in found:  # PS3.8 D.1: one only
             raise RemoteProtocolError(f"sub-item {item_type:02X}H twice")
         else:
             found[sub_item.field] = value
-    return UserInformation(**found)
+    fields: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in found.items()
+    }
+    return UserInformation(**fields)
 
 
 def encode_user_information(information: UserInformation) -> bytes:
