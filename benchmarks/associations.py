@@ -58,8 +58,8 @@ class Sink:
                     self.now -= 1
                 if said := wire.answer(kind, body, MAX_LENGTH):
                     writer.write(said)
-        except asyncio.IncompleteReadError:
-            pass  # the peer closed, as it does after a release
+        except (asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # the peer closed, as it does after a release; or all is over
         finally:
             writer.close()
 

@@ -27,6 +27,7 @@ class Process:
         with log.open("wb") as errors:
             self._child = subprocess.Popen(
                 command,
+                bufsize=0,  # or a line could wait where select does not see it
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=errors,

@@ -17,17 +17,19 @@ MIB = 2**20
 
 def transfer_table(names: list[str]) -> Table:
     """An empty table of transfers; a row for each result."""
-    table = Table(title="storescu to storescp, medians; CPU of the relaying process")
+    table = Table(
+        title="storescu to storescp, medians; ratios are ulproxy's; CPU is the relaying process's"
+    )
     table.add_column("Case")
     table.add_column("Sink")
     for name in names:
         table.add_column(f"{name} s", justify="right")
-    table.add_column("wall: ulproxy / direct", justify="right")
-    table.add_column("/ haproxy", justify="right")
+    table.add_column("wall / direct", justify="right")
+    table.add_column("wall / haproxy", justify="right")
     for name in names:
         if name != "direct":
             table.add_column(f"{name} CPU s", justify="right")
-    table.add_column("CPU: ulproxy / haproxy", justify="right")
+    table.add_column("CPU / haproxy", justify="right")
     return table
 
 

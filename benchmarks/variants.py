@@ -16,7 +16,6 @@ from benchmarks.processes import Process
 
 HOST = "127.0.0.1"
 CALLING = "BENCH_SCU"
-ROOT = Path(__file__).parents[1]
 Sinks = Mapping[str, int]
 
 
@@ -91,9 +90,7 @@ def _ulproxy(sinks: Sinks, work: Path, stack: ExitStack) -> Variant:
     tables += [f'[[rule]]\nfrom = ["{CALLING}"]\nto = ["network:outside"]\nservices = ["*"]\n']
     config.write_text("\n".join(tables))
     command = [sys.executable, "-m", "ulproxy", "run", str(config)]
-    process = stack.enter_context(
-        Process(command, work / "ulproxy.log", {**os.environ, "PYTHONPATH": str(ROOT)})
-    )
+    process = stack.enter_context(Process(command, work / "ulproxy.log"))
     port = int(process.line("ready inside ").rpartition(":")[2])
     return Variant("ulproxy", dict.fromkeys(sinks, port), process)
 
