@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Iterator
 from typing import Any, Final
 
 from ulproxy.errors import ConfigError, Problem
 
-Path = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 
 _STRING: Final = r""" "(?:[^"\\\n]|\\.)*" | '[^'\n]*' """
 _MULTI_LINE: Final = r""" \"{3}(?:[^\\]|\\.)*?\"{3,5} | '{3}.*?'{3,5} """
 _KEY_TEXT: Final = rf""" ((?: {_STRING} | [^\]="'\#\n] )+) """
 _HEADER: Final = re.compile(rf"[ \t]*(\[\[?){_KEY_TEXT}\]", re.VERBOSE)
 _KEY: Final = re.compile(rf"[ \t]*{_KEY_TEXT}=", re.VERBOSE)
-_TOKEN: Final = re.compile(rf"{_MULTI_LINE} | {_STRING} | \#[^\n]* | [\[\]{{}}\n]", re.X | re.S)
+_TOKEN: Final = re.compile(
+    rf"{_MULTI_LINE} | {_STRING} | \#[^\n]* | [\[\]{{}}\n]", re.VERBOSE | re.DOTALL
+)
 
 _POSITION: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 # What tomllib says and what a person would do about it; Python's own words serve for the rest.
@@ -47,9 +50,9 @@ class Lines:
     """The line of every header and key of a valid TOML text."""
 
     def __init__(self, text: str) -> None:
-        self._lines: dict[Path, int] = {}
-        self._counts: dict[Path, int] = {}  # how many [[headers]] each list has had so far
-        table: Path = ()
+        self._lines: dict[KeyPath, int] = {}
+        self._counts: dict[KeyPath, int] = {}  # how many [[headers]] each list has had so far
+        table: KeyPath = ()
         for line, brackets, key in _statements(text):
             if brackets:
                 table = self._table(_parts(key), is_list=brackets == "[[")
@@ -57,14 +60,14 @@ class Lines:
             for length in range(1, len(path) + 1):
                 self._lines.setdefault(path[:length], line)
 
-    def at(self, path: Path) -> int:
+    def at(self, path: KeyPath) -> int:
         """The line of the path, or of the nearest table around it; 0 when the file has neither."""
         while path and path not in self._lines:
             path = path[:-1]
         return self._lines.get(path, 0)
 
-    def _table(self, parts: list[str], *, is_list: bool) -> Path:
-        path: Path = ()
+    def _table(self, parts: list[str], *, is_list: bool) -> KeyPath:
+        path: KeyPath = ()
         for position, part in enumerate(parts, 1):
             path += (part,)
             if is_list and position == len(parts):
@@ -97,15 +100,39 @@ def _syntax_problem(message: str, last_line: int) -> Problem:
     return Problem(int(position[1]), "syntax", f"column {position[2]}: {hint}")
 
 
-def _statements(text: str) -> list[tuple[int, str, str]]:
-    """Line, brackets ("" for a key) and key of every header and key = value of a valid text."""
-    found, line, start = [], 1, 0
+def _statements(text: str) -> Iterator[tuple[int, str, str]]:
+    """Line, brackets ("" for a key) and key of every header and every `key =` of a valid text."""
+    line, start = 1, 0
     while start < len(text):
+        end = start
         if header := _HEADER.match(text, start):
-            found.append((line, header[1], header[2]))
+            end = header.end()
+            yield line, header[1], header[2]
         elif key := _KEY.match(text, start):
-            found.append((line, "", key[1]))
-        end = _end_of_statement(text, (header or key or _BLANK).end())
+            end = key.end()
+            yield line, "", key[1]
+        end = _end_of_line(text, end)
         line += text.count("\n", start, end)
         start = end
-    return found
+
+
+def _end_of_line(text: str, start: int) -> int:
+    """Where the line ends that `start` is on, strings and brackets over several lines included."""
+    depth = 0
+    for token in _TOKEN.finditer(text, start):
+        if token[0] in "[{":
+            depth += 1
+        elif token[0] in "]}":
+            depth -= 1
+        elif token[0] == "\n" and depth <= 0:  # below 0 after the second bracket of [[header]]
+            return token.end()
+    return len(text)
+
+
+def _parts(key: str) -> list[str]:
+    """The parts of a key, dotted and quoted ones included: tomllib reads it once more."""
+    parts, node = [], tomllib.loads(f"{key}=0")
+    while node:
+        [(part, node)] = node.items()
+        parts.append(part)
+    return parts

@@ -1,0 +1,132 @@
+"""What no single key shows: what must be distinct, and which networks are served.
+
+Every check goes on as far as it can with a file that has faults already, and says nothing that might only
+follow from one of them. References are in rule_checks.py.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from ulproxy.policy.endpoints import own_sources
+from ulproxy.policy.model import ApplicationEntity, Limits, Listener, Relay, Rule
+from ulproxy.policy.report import Report
+from ulproxy.policy.toml_lines import KeyPath
+from ulproxy.policy.values import nearest, shown
+
+_MISSPELT = 0.8  # difflib's ratio: "insde" and "inside" have 0.91, "outside" and "inside" 0.62
+
+
+@dataclass
+class Draft:
+    """What could be read of a file; lists by position, without the entries that have faults."""
+
+    relay: Relay | None = None
+    limits: Limits = field(default_factory=Limits)
+    listeners: dict[int, Listener] = field(default_factory=dict)
+    aes: dict[int, ApplicationEntity] = field(default_factory=dict)
+    rules: dict[int, Rule] = field(default_factory=dict)
+    # Names in entries with faults: they exist, and nothing else is known of them.
+    vague_names: set[str] = field(default_factory=set)
+    vague_networks: set[str] = field(default_factory=set)
+    vague_listeners: set[str] = field(default_factory=set)
+
+
+def check(draft: Draft, report: Report) -> None:
+    """Report what is wrong between the entries, rules apart."""
+    _check_binds(draft, report)
+    _check_names(draft, report)
+    _check_networks(draft, report)
+    _note_shadowing(draft, report)
+
+
+def _check_binds(draft: Draft, report: Report) -> None:
+    if not draft.listeners and not draft.vague_listeners:
+        report.problem(
+            ("listener",), "is missing; nobody can call without at least one [[listener]]"
+        )
+    binds = []
+    for index, listener in draft.listeners.items():
+        port = listener.bind.port
+        hosts = own_sources(listener.bind) if port else None  # any free port is never the same
+        binds += [(("listener", index, "bind"), (host, port)) for host in hosts or ()]
+    _distinct(binds, "is where {} listens already; write another address or port", report)
+
+
+def _check_names(draft: Draft, report: Report) -> None:
+    titles: list[tuple[KeyPath, object]] = []
+    names: list[tuple[KeyPath, object]] = []
+    aliases: list[tuple[KeyPath, object]] = []
+    for index, ae in draft.aes.items():
+        titles.append((("ae", index, "title"), (ae.network, ae.title)))
+        names.append((("ae", index, "title" if ae.name == ae.title else "name"), ae.name))
+        if ae.alias is not None:
+            aliases.append((("ae", index, "alias"), ae.alias))
+    same = _distinct(titles, "is that of {} too; titles are unique within a network", report)
+    names = [(path, name) for path, name in names if path not in same]  # one fault, one problem
+    _distinct(names, "makes the same name as {}; give each AE a name = of its own", report)
+    _distinct(aliases, "is that of {} too; give each AE an alias of its own", report)
+
+
+def _distinct(entries: Iterable[tuple[KeyPath, object]], text: str, report: Report) -> set[KeyPath]:
+    """Report each entry that another one before it equals; the text has a place for that one."""
+    first: dict[object, KeyPath] = {}
+    repeated: dict[KeyPath, KeyPath] = {}
+    for path, value in entries:
+        if first.setdefault(value, path) != path:
+            repeated.setdefault(path, first[value])
+    for path, other in repeated.items():
+        report.problem(path, text.format(f"{report.key(other)} (line {report.line(other)})"))
+    return set(repeated)
+
+
+def _check_networks(draft: Draft, report: Report) -> None:
+    served = {listener.network for listener in draft.listeners.values()} | draft.vague_listeners
+    noted = set()
+    for index, ae in draft.aes.items():
+        if ae.network in served:
+            continue
+        text = f"no listener is on network {shown(ae.network)}"
+        near = nearest(ae.network, served, _MISSPELT)
+        if near is not None and not _siblings(ae.network, near):
+            report.problem(("ae", index, "network"), f"{text}; did you mean {shown(near)}?")
+        elif ae.network not in noted:
+            noted.add(ae.network)
+            report.note(("ae", index, "network"), f"{text}: its AEs can be called but cannot call")
+
+
+def _siblings(one: str, other: str) -> bool:
+    """Whether names are alike on purpose: "site_a" and "site_b", "vlan10" and "vlan20"."""
+    if len(one) == len(other) and one[:-1] == other[:-1]:
+        return True
+    return re.sub(r"\d", "", one) == re.sub(r"\d", "", other)
+
+
+def _note_shadowing(draft: Draft, report: Report) -> None:
+    titles: dict[str, list[tuple[int, ApplicationEntity]]] = {}
+    for index, ae in draft.aes.items():
+        titles.setdefault(ae.title, []).append((index, ae))
+    relay = draft.relay.title if draft.relay else None
+    for index, ae in draft.aes.items():
+        if ae.title == relay:
+            report.note(
+                ("ae", index, "title"),
+                f"is the relay's title too: who calls it on network {shown(ae.network)} "
+                "gets this AE, not the relay",
+            )
+        if ae.alias is None:
+            continue
+        if ae.alias == relay:
+            report.note(
+                ("ae", index, "alias"),
+                "is the relay's title too: who calls it gets this AE, not the relay",
+            )
+        for other_index, other in titles.get(ae.alias, ()):
+            if other.network != ae.network:
+                report.note(
+                    ("ae", index, "alias"),
+                    f"is the title of {report.key(('ae', other_index))} too, and means that one "
+                    f"on network {shown(other.network)}",
+                )

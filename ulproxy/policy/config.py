@@ -1,0 +1,212 @@
+"""The configuration file: TOML text -> a frozen `Config`, or every mistake with its line and key.
+
+    toml_lines.py    text -> data, and the line of each key
+    schema.py        one table at a time: values.py, endpoints.py -> typed values
+    checks.py        what must be distinct or served; rule_checks.py: what rules refer to
+    model.py         what comes out
+
+A file that does not validate yields nothing. What this release does not do yet is refused, never ignored.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+from ulproxy.errors import ConfigError, Problem
+from ulproxy.policy import schema
+from ulproxy.policy.checks import Draft, check
+from ulproxy.policy.endpoints import Endpoint, IpNetwork, own_sources
+from ulproxy.policy.model import ApplicationEntity, Config, Limits, Listener, Relay, Rule
+from ulproxy.policy.report import Report
+from ulproxy.policy.rule_checks import RuleChecks
+from ulproxy.policy.toml_lines import KeyPath, read
+from ulproxy.policy.values import Omittable, normal_name, normal_title, suggestion, text_of
+
+__all__ = [
+    "ApplicationEntity",
+    "Config",
+    "Endpoint",
+    "Limits",
+    "Listener",
+    "Omittable",
+    "Relay",
+    "Rule",
+    "load",
+    "normal_title",
+    "parse",
+]
+
+
+def load(path: Path) -> Config:
+    """The configuration in a file; a ConfigError has all its problems."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")  # Windows editors write a byte order mark
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        problem = Problem(line, "encoding", "is not UTF-8; save the file as UTF-8")
+        raise ConfigError([problem]) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        problem = Problem(0, "file", f"cannot be read: {reason}; name a file that can be")
+        raise ConfigError([problem]) from None
+    return parse(text)
+
+
+def parse(text: str) -> Config:
+    """The configuration that a text describes; a ConfigError has all its problems."""
+    data, lines = read(text)
+    report = Report(lines, _names(data))
+    draft = _Reader(report).read(data)
+    check(draft, report)
+    RuleChecks(draft, report).check()
+    if report.problems or draft.relay is None:
+        raise ConfigError(report.problems)
+    return Config(
+        draft.relay,
+        draft.limits,
+        tuple(draft.listeners.values()),
+        tuple(draft.aes.values()),
+        tuple(draft.rules.values()),
+        tuple(sorted(report.notes)),
+    )
+
+
+def _names(data: dict[str, Any]) -> dict[KeyPath, str]:
+    """What the AEs are called in messages, for those whose name can be told."""
+    names: dict[KeyPath, str] = {}
+    for index, entry in _entries(data.get("ae")):
+        with contextlib.suppress(ValueError):
+            names["ae", index] = normal_name(text_of(entry.get("name", entry.get("title"))))
+    return names
+
+
+def _entries(value: object) -> list[tuple[int, dict[str, Any]]]:
+    """The tables of a list and their positions; a single table where a list belongs is read too."""
+    entries = value if isinstance(value, list) else [value]
+    return [(index, entry) for index, entry in enumerate(entries) if isinstance(entry, dict)]
+
+
+class _Reader:
+    """Reads the tables one by one; what cannot be read is reported and left out of the draft."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._draft = Draft()
+
+    def read(self, data: dict[str, Any]) -> Draft:
+        if "relay" not in data:
+            self._report.problem(
+                ("relay", "title"), 'is missing; write [relay] and title = "HOSP_A"'
+            )
+        for key, value in data.items():
+            if key in schema.LISTS:
+                self._read_list(key, value)
+            elif key in schema.TABLES:
+                self._read_table(key, value)
+            else:
+                known = (*schema.TABLES, *schema.LISTS)
+                self._report.problem((key,), f"is unknown; {suggestion(key, known)}")
+        return self._draft
+
+    def _read_table(self, key: str, value: object) -> None:
+        if not isinstance(value, dict):
+            self._report.problem((key,), f"is not one table; write [{key}] once")
+            return
+        self._refuse_unbuilt((key,), value)
+        match schema.read_table(schema.TABLES[key], value, (key,), self._report):
+            case Relay() as relay:
+                self._draft.relay = relay
+                self._check_relay(relay)
+            case Limits() as limits:
+                self._draft.limits = limits
+            case _:  # has faults, or is not built yet
+                pass
+
+    def _read_list(self, key: str, value: object) -> None:
+        entries = _entries(value)
+        if not isinstance(value, list) or len(entries) < len(value):
+            self._report.problem((key,), f"is not a list of tables; write [[{key}]] above each")
+        for index, entry in entries:
+            self._refuse_unbuilt((key, index), entry)
+            table = schema.read_table(schema.LISTS[key], entry, (key, index), self._report)
+            match table:
+                case schema.ListenerTable():
+                    self._draft.listeners[index] = Listener(table.network, table.bind)
+                case schema.AeTable():
+                    self._draft.aes[index] = self._application_entity(table, ("ae", index))
+                case schema.RuleTable():
+                    self._draft.rules[index] = self._rule(table, index)
+                case _:
+                    self._add_vague(key, entry)
+
+    def _refuse_unbuilt(self, path: KeyPath, entry: dict[str, Any]) -> None:
+        for (table, key), text in schema.NOT_BUILT.items():
+            if table == path[0] and key is None:
+                self._report.problem(path, text)
+            elif table == path[0] and key in entry:
+                self._report.problem((*path, key), text)
+
+    def _check_relay(self, relay: Relay) -> None:
+        if not relay.enforce:
+            self._report.problem(
+                ("relay", "enforce"),
+                "observing is not built yet in this release; write enforce = true or remove it",
+            )
+        if relay.state is not None:
+            self._report.note(
+                ("relay", "state"),
+                "is not used in this release: its one worker keeps open moves in memory",
+            )
+
+    def _application_entity(self, table: schema.AeTable, path: KeyPath) -> ApplicationEntity:
+        return ApplicationEntity(
+            title=table.title,
+            network=table.network,
+            address=table.address,
+            sources=self._sources(table, path),
+            alias=table.alias,
+            name=table.name or table.title,
+            omit=table.omit,
+            associations=table.associations,
+            move_originator=table.move_originator,
+        )
+
+    def _sources(self, table: schema.AeTable, path: KeyPath) -> tuple[IpNetwork, ...]:
+        if table.address is None and not table.sources:
+            self._report.problem(
+                (*path, "address"),
+                "is missing, and sources too: this AE could neither be called nor call; "
+                'write address = "10.0.0.5:104" or sources = ["10.0.0.5"] or both',
+            )
+        if table.sources is not None or table.address is None:
+            return table.sources or ()
+        sources = own_sources(table.address)
+        if sources is None:
+            self._report.problem(
+                (*path, "address"),
+                "is a host name, which does not tell where this AE calls from; write "
+                'sources = ["10.0.0.5"] as well, or sources = [] if it never calls',
+            )
+        return sources or ()
+
+    def _rule(self, table: schema.RuleTable, index: int) -> Rule:
+        return Rule(
+            number=index + 1,
+            line=self._report.line(("rule", index)),
+            from_=table.from_,
+            to=table.to,
+            services=table.services,
+            destinations=table.destinations,
+        )
+
+    def _add_vague(self, key: str, entry: dict[str, Any]) -> None:
+        """Keep what an entry with faults is called, so that others may refer to it."""
+        names = (entry.get("name", entry.get("title")), entry.get("network"))
+        name, network = (text.strip() if isinstance(text, str) else "" for text in names)
+        if key == "listener":
+            self._draft.vague_listeners.add(network)
+        elif key in ("ae", "group"):
+            self._draft.vague_names.add(name)
+            self._draft.vague_networks.add(network)

@@ -1,0 +1,107 @@
+"""What a valid configuration is made of: frozen values, every default and every reference resolved.
+
+`[relay]` and `[limits]` mean what they say, so pydantic reads them from the file as they stand here; the
+others differ from their tables in schema.py, because a name or the sources may follow from another key.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from ulproxy.dimse.services import Service
+from ulproxy.errors import Problem
+from ulproxy.policy.endpoints import Endpoint, IpNetwork
+from ulproxy.policy.values import Omittable, file_path, normal_title
+
+MIN_PDU: Final = 8  # less cannot carry a byte of data with a PDV header, evenly cut
+
+Title = Annotated[str, AfterValidator(normal_title)]
+Count = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+def _max_pdu(value: int) -> int:
+    if value != 0 and not MIN_PDU <= value < 1 << 32:  # PS3.8 D.1: an unsigned 32 bit integer
+        raise ValueError(
+            f"is {value}; write 0 (as the peers agree) or {MIN_PDU} to {(1 << 32) - 1}"
+        )
+    return value
+
+
+class Table(BaseModel):
+    """A table of the file: no unknown keys, no "5" for 5, no change once it is read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Relay(Table):
+    """`[relay]`."""
+
+    title: Title
+    enforce: bool = True
+    on_revoke: Literal["finish", "abort"] = "finish"
+    state: Annotated[Path | None, BeforeValidator(file_path)] = None
+
+
+class Limits(Table):
+    """`[limits]`: what one process bears, with defaults for a border between two hospitals."""
+
+    associations: Count = 1000  # two sockets each
+    associations_per_source: Count = 100  # a PACS that sends in parallel uses tens of them
+    pending: Count = 200
+    artim: Seconds = 30.0  # the ACSE timeout of DCMTK and pynetdicom
+    connect: Seconds = 10.0  # well within the caller's own wait, so that it still gets a reason
+    idle: Seconds = 600.0  # a query or a move on a busy archive says nothing for minutes
+    write: Seconds = 60.0
+    max_pdu: Annotated[int, AfterValidator(_max_pdu)] = 0
+
+
+@dataclass(frozen=True)
+class Listener:
+    """`[[listener]]`: where AEs of one network call the relay."""
+
+    network: str
+    bind: Endpoint
+
+
+@dataclass(frozen=True)
+class ApplicationEntity:
+    """`[[ae]]`."""
+
+    title: str
+    network: str
+    address: Endpoint | None
+    sources: tuple[IpNetwork, ...]
+    alias: str | None
+    name: str
+    omit: frozenset[Omittable]
+    associations: int | None
+    move_originator: bool = True
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`[[rule]]`; `number` counts from 1 in the order of the file, and is how a log names it."""
+
+    number: int
+    line: int
+    from_: tuple[str, ...]
+    to: tuple[str, ...]
+    services: frozenset[Service]
+    destinations: tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
+class Config:
+    """A file that validates; `notes` are what its author may want to know all the same."""
+
+    relay: Relay
+    limits: Limits
+    listeners: tuple[Listener, ...]
+    aes: tuple[ApplicationEntity, ...]
+    rules: tuple[Rule, ...]
+    notes: tuple[Problem, ...]
