@@ -1,6 +1,10 @@
 """The demonstration: its archive, its PACS and workstation directly, and the whole through two relays."""
 
+import os
+import shlex
+import shutil
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -21,6 +25,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 from rich.console import Console
 
 import ulproxy.demo
+from ulproxy import IMPLEMENTATION_VERSION_NAME
 from ulproxy.demo import config, processes, report, steps
 from ulproxy.demo.archive import (
     PATIENT_ROOT,
@@ -37,6 +42,7 @@ from ulproxy.demo.sending import contexts_for, files_as_they_are
 from ulproxy.demo.show import show
 from ulproxy.demo.station import NoAssociationError, Target, Workstation
 from ulproxy.demo.steps import STEPS, Stage
+from ulproxy.policy.config import load
 
 FIND = StudyRootQueryRetrieveInformationModelFind
 MOVE = StudyRootQueryRetrieveInformationModelMove
@@ -402,7 +408,7 @@ def test_a_peer_without_the_transfer_syntax_gets_another_uncompressed_one(filled
 
 def make_relay(tmp_path, monkeypatch, program):
     monkeypatch.setattr(processes, "COMMAND", (sys.executable, "-c", program))
-    return Relay("relay-x", tmp_path / "x.toml")
+    return Relay(tmp_path / "relay-x.toml")
 
 
 def test_a_relay_that_dies_says_why(tmp_path, monkeypatch):
@@ -466,6 +472,17 @@ def test_signals_stop_once_and_never_while_held():
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+@pytest.mark.parametrize("ports", [config.USUAL, config.Ports(1, 2, 3, 4, 5, 6)])
+def test_the_two_files_validate_and_read_well(tmp_path, ports):
+    for path in config.write(tmp_path, ports):
+        read = load(path)
+        assert {str(ae.network) for ae in read.aes} == {"inside", "outside"}
+        lines = path.read_text().splitlines()
+        assert max(map(len, lines)) <= 120
+        columns = {line.index("#") for line in lines if "#" in line and not line.startswith("#")}
+        assert len(columns) == 1
+
+
 # Printing
 
 
@@ -493,3 +510,126 @@ def test_commands_are_whole_lines(filled, capsys):
     assert f"echoscu -aet WS1 -aec PACS_MAIN 127.0.0.1 {port}" in lines
     assert next(line for line in lines if line.startswith("movescu")).endswith(f"127.0.0.1 {port}")
     assert f"StudyInstanceUID={filled.study}" in " ".join(lines)
+
+
+# The whole
+
+
+@pytest.fixture
+def demo(tmp_path):
+    """Starts `ulproxy demo`; at the end nothing of it may be left: no process, no file."""
+    started = []
+
+    def start(*arguments):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ulproxy", "demo", *arguments],
+            cwd=REPOSITORY,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"TMPDIR": str(tmp_path), "COLUMNS": "160"},
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.terminate()
+        process.communicate(timeout=20)
+    assert processes_of(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def processes_of(folder):
+    """The command lines of all processes that name a file in the folder."""
+    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
+    return [line for line in listed.stdout.splitlines() if str(folder) in line]
+
+
+def read_until(process, text):
+    """The lines of its output up to the one with the text."""
+    lines = []
+    for line in process.stdout:
+        lines.append(line.rstrip())
+        if text in line:
+            return lines
+    raise AssertionError("\n".join([*lines, process.stderr.read()]))
+
+
+def rows(output):
+    """The table: first cell -> the other two."""
+    lines = [line.strip("│ ").split("│") for line in output if line.startswith("│")]
+    return {cells[0].strip(): tuple(cell.strip() for cell in cells[1:]) for cells in lines}
+
+
+def test_once(demo):
+    process = demo("--once")
+    out, err = process.communicate(timeout=100)
+    assert (process.returncode, err) == (0, ""), out
+    lines = out.splitlines()
+    done = [tuple(line.split()[:2]) for line in lines if line.startswith(tuple(STEPS))]
+    assert done == [(name, "ok") for name in STEPS]
+    kept = f"{len(steps.FILES)} objects with the same SHA-256 at WS1"
+    assert sum(kept in line for line in lines) == 2
+    table = rows(lines)
+    assert table["Calling AE title"] == ("HA_WS1", "HB_PACS")
+    assert table["Called AE title"] == ("PACS_MAIN", "WS1")
+    for role in ("calling", "answering"):
+        version = table[f"Implementation version name, {role}"]
+        assert version == (IMPLEMENTATION_VERSION_NAME, IMPLEMENTATION_VERSION_NAME)
+    assert table["Move Destination"] == ("HA_WS1", "-")
+    assert table["Move Originator"] == ("-", "WS1")
+    assert table["Retrieve AE Title in matches, sent and read"] == ("PACS_MAIN", "HB_PACS")
+    assert table["Associations accepted"] == ("5", "10")
+    pacs, station = table["Objects received"]
+    assert pacs == station
+    assert pacs.startswith(f"{len(steps.FILES)} (")
+    assert all(" 0 of them " in cell for cell in table["Connections came from"])
+
+
+@pytest.mark.skipif(shutil.which("movescu") is None, reason="DCMTK is not installed")
+def test_the_printed_commands_work_until_ctrl_c(demo, tmp_path):
+    process = demo()
+    lines = [line.strip() for line in read_until(process, "Ctrl-C")]
+    for client in ("echoscu", "storescu", "findscu", "movescu", "getscu"):
+        (command,) = [line for line in lines if line.startswith(client)]
+        if client in {"movescu", "getscu"}:
+            for kept in tmp_path.glob(f"*/{'got' if client == 'getscu' else 'received'}/*"):
+                kept.unlink()
+        ran = subprocess.run(
+            shlex.split(command),
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            env=os.environ | {"TCP_NODELAY": "1"},
+        )
+        assert ran.returncode == 0, ran.stderr
+    for folder in ("got", "received"):
+        assert len(list(tmp_path.glob(f"*/{folder}/*"))) == 11
+    assert any(
+        "PACS_MAIN was called by HA_WS1" in line for line in read_until(process, "WS1 was called")
+    )
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_it_at_any_time_and_leaves_nothing(demo, number, tmp_path):
+    process = demo("--once")
+    read_until(process, "relay-b runs")
+    assert len(processes_of(tmp_path)) == 2
+    process.send_signal(number)
+    process.send_signal(number)
+    assert process.wait(20) == 1
+
+
+def test_a_relay_that_dies_later_ends_it_too(demo):
+    process = demo()
+    lines = read_until(process, "Ctrl-C")
+    (pid,) = [int(line.split()[3]) for line in lines if line.startswith("relay-b is process")]
+    os.kill(pid, signal.SIGKILL)
+    out, _ = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert "relay-b ended with exit code -9; its last lines:" in out

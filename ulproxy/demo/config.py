@@ -1,6 +1,8 @@
 """The two relays' configuration files, written for people who see one for the first time."""
 
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from string import Template
 from typing import Final
 
@@ -26,10 +28,8 @@ _A: Final = Template("""\
 # Relay of hospital A. It stands between the network "inside", where the workstation is, and the network
 # "outside", where hospital B is. Whatever no rule allows is refused.
 #
-#   check it:       ulproxy check THIS_FILE
-#   ask it:         ulproxy explain THIS_FILE --network inside --source $host \\
-#                     --calling WS1 --called HB_PACS --service move
-#   reload it:      kill -HUP <process id of the relay>, after an edit
+# `ulproxy check FILE` validates it, `ulproxy explain FILE ...` says what it decides about an association.
+# After an edit, kill -HUP the relay; a file that does not validate changes nothing.
 
 [relay]
 title = "HOSP_A"                     # the relay's own AE title; it answers a C-ECHO to it itself
@@ -49,7 +49,7 @@ title = "WS1"                        # its AE title on its own network
 network = "inside"
 address = "$host:$station"           # where the relay calls it, when the PACS sends something
 alias = "HA_WS1"                     # what other networks call it: they never see WS1
-# sources = ["$host/32"]             # where it may call from; left out = the host of its address
+# sources = ["$host/32"]           where it may call from; left out = the host of its address
 
 # The PACS of hospital B, as this hospital knows it: by hospital B's public name for it, at hospital B's
 # relay. What it is called over there, and where it is, this file does not know.
@@ -64,7 +64,7 @@ alias = "HB_PACS"                    # what our devices call it
 from = ["WS1"]
 to = ["HB_PACS"]
 services = ["echo", "store", "find", "move", "get"]
-# destinations = ["WS1"]             # where a move may send to; left out = the caller itself, nobody else
+# destinations = ["WS1"]             where a move may send to; left out = the caller itself, nobody else
 """)
 
 _B: Final = Template("""\
@@ -106,11 +106,14 @@ services = ["echo", "store", "find", "move", "get"]
 """)
 
 
-def relay_a(ports: Ports) -> str:
-    """Hospital A's file."""
-    return _A.substitute(vars(ports), host=HOST)
+def write(folder: Path, ports: Ports) -> tuple[Path, Path]:
+    """Write hospital A's and hospital B's file."""
+    a, b = folder / "relay-a.toml", folder / "relay-b.toml"
+    for path, template in ((a, _A), (b, _B)):
+        path.write_text(_aligned(template.substitute(vars(ports), host=HOST)))
+    return a, b
 
 
-def relay_b(ports: Ports) -> str:
-    """Hospital B's file."""
-    return _B.substitute(vars(ports), host=HOST)
+def _aligned(text: str) -> str:
+    """The text with the comments behind values in one column again."""
+    return re.sub(r"(?m)^([^#\s][^#\n]*?) +#", lambda found: f"{found[1]:<36} #", text)

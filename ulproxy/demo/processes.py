@@ -30,12 +30,17 @@ class RelayError(Exception):
 class Relay:
     """One `ulproxy run CONFIG`, with its output beside its configuration."""
 
-    def __init__(self, name: str, config: Path) -> None:
-        self.name = name
+    def __init__(self, config: Path) -> None:
+        self.name = config.stem
         self.config = config
         self.log = config.with_suffix(".log")
         self._out = config.with_suffix(".out")
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """Its process id; 0 before it is started."""
+        return self._process.pid if self._process else 0
 
     def start(self) -> None:
         """Start it; `wait_ready` waits."""

@@ -1,5 +1,6 @@
 """The demonstration from start to end: devices, relays, steps, table; and that nothing is left of it."""
 
+import sys
 import tempfile
 import time
 import warnings
@@ -17,7 +18,7 @@ from ulproxy.demo.steps import STEPS, Stage, run
 
 
 def show(console: Console, *, once: bool) -> int:
-    """Run it; 0 when every step is ok, 1 otherwise. Without `once`, stay until Ctrl-C after the steps."""
+    """Run it; 0 when every step is ok, 1 otherwise. Without `once`, stay until Ctrl-C after them."""
     signals = Signals()
     code = 1
     try:
@@ -29,7 +30,7 @@ def show(console: Console, *, once: bool) -> int:
             try:
                 stage, relays = _set_up(console, stack, signals)
                 code = _perform(console, stage, relays)
-                if not once:
+                if code == 0 and not once:
                     _stay(console, stage, relays)
             finally:
                 signals.hold()
@@ -52,9 +53,8 @@ def _set_up(console: Console, stack: ExitStack, signals: Signals) -> tuple[Stage
         ports = _start_devices(pacs, station)
     pacs.know("HA_WS1", config.HOST, ports.b_inside)
     relays = []
-    for name, text in (("relay-a", config.relay_a(ports)), ("relay-b", config.relay_b(ports))):
-        relay = Relay(name, folder / f"{name}.toml")
-        relay.config.write_text(text)
+    for path in config.write(folder, ports):
+        relay = Relay(path)
         relays.append(relay)
         with signals.held():
             stack.callback(relay.stop)
@@ -80,14 +80,18 @@ def _start_devices(pacs: Pacs, station: Workstation) -> config.Ports:
 
 
 def _introduce(console: Console, ports: config.Ports, relays: list[Relay]) -> None:
-    a, b = relays
-    report.say(
-        console,
-        f"hospital A: workstation WS1 at port {ports.station}; relay at {ports.a_inside} inside, "
-        f"{ports.a_outside} outside, by {a.config}\n"
-        f"hospital B: PACS PACS_MAIN at port {ports.pacs}; relay at {ports.b_inside} inside, "
-        f"{ports.b_outside} outside, by {b.config}\n",
-    )
+    ours = (ports.station, ports.a_inside, ports.a_outside)
+    theirs = (ports.b_outside, ports.b_inside, ports.pacs)
+    for line in (
+        "  hospital A                                           hospital B",
+        "  workstation --- relay HOSP_A ------------------- relay HOSP_B --- PACS",
+        "  WS1                                                               PACS_MAIN",
+        "  " + "".join(f":{port:<12}" for port in ours + theirs).rstrip(),
+        "",
+        *(f"{relay.name} runs with {relay.config}" for relay in relays),
+        "",
+    ):
+        report.say(console, line)
 
 
 def _perform(console: Console, stage: Stage, relays: list[Relay]) -> int:
@@ -112,8 +116,15 @@ def _perform(console: Console, stage: Stage, relays: list[Relay]) -> int:
 def _stay(console: Console, stage: Stage, relays: list[Relay]) -> None:
     """Serve the newcomer's own client until a signal; RelayError when a relay dies."""
     report.commands(console, stage, stage.station.received.folder)
-    logs = ", ".join(str(relay.log) for relay in relays)
-    report.say(console, f"The relays log to {logs}\nCtrl-C ends everything and removes the files.")
+    for relay in relays:
+        report.say(console, f"{relay.name} is process {relay.pid} and logs to {relay.log}")
+    report.say(
+        console,
+        "What relay A decides about these, without any traffic:\n"
+        f"  {sys.executable} -m ulproxy explain {relays[0].config} --network inside "
+        f"--source {config.HOST} --calling WS1 --called HB_PACS --service move",
+    )
+    report.say(console, "Ctrl-C ends everything and removes the files.")
     stage.pacs.seen.note = stage.station.seen.note = lambda line: report.say(console, line, "dim")
     while True:
         for relay in relays:

@@ -208,10 +208,11 @@ def hidden(stage: Stage) -> Step:
         for p in station.seen.ports & pacs.seen.own_ports
     ]
     told = len(pacs.seen.titles() | station.seen.titles())
-    called = bool(pacs.seen.associations and station.seen.associations)
+    if not (pacs.seen.associations and station.seen.associations):
+        return Step("hidden", False, "nothing to see: nobody was called")
     return Step(
         "hidden",
-        called and not leaks,
+        not leaks,
         "; ".join(leaks)
         or f"{told} titles seen, none of them {station.title} at the PACS or "
         f"{pacs.title} at the workstation; every connection came from a relay",
