@@ -1,21 +1,22 @@
-"""What every end-to-end test can be run through: nothing at all, or the relay."""
+"""Two ways to run a test, with the relay and without it; the session of two hospitals."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import pytest
 
-
-@dataclass(frozen=True)
-class Way:
-    """How a client reaches its peer: straight, or through the relay that gives it another title."""
-
-    name: str
-    port: int
-    called: str
+from tests.end_to_end.session import Session
+from tests.end_to_end.session import session as run_session
 
 
 @pytest.fixture(params=["direct", "relay"])
 def by(request: pytest.FixtureRequest) -> str:
     return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+    """Run once for all tests of the xdist group `two relays`."""
+    with run_session(tmp_path_factory.mktemp("hospitals")) as made:
+        yield made

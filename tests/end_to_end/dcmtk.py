@@ -13,9 +13,8 @@ from pathlib import Path
 
 import pydicom
 
-from tests.end_to_end.conftest import Way
 from tests.end_to_end.files import digests
-from tests.end_to_end.peers import run_tool
+from tests.end_to_end.peers import Way, run_tool
 
 Matches = list[dict[str, object]]
 

@@ -56,6 +56,15 @@ def accepts(port: int) -> bool:
     return False
 
 
+@dataclass(frozen=True)
+class Way:
+    """How a client reaches its peer: straight, or through the relay that gives it another title."""
+
+    name: str
+    port: int
+    called: str
+
+
 @dataclass
 class Program:
     """A running child process with its output in files."""

@@ -114,6 +114,7 @@ def association(
         port,
         contexts=list(contexts),
         ae_title=called,
+        max_pdu=ae.maximum_pdu_size,
         evt_handlers=[NO_DELAY, *(handlers or [])],
         ext_neg=ext_neg,
     )

@@ -16,10 +16,9 @@ import pytest
 from pydicom.dataset import Dataset
 from pynetdicom import build_context, build_role, evt
 
-from tests.end_to_end.conftest import Way
 from tests.end_to_end.dcmtk import Client
 from tests.end_to_end.files import samples
-from tests.end_to_end.peers import ae, border, free_port, relay, rule, wait_until
+from tests.end_to_end.peers import Way, ae, border, free_port, relay, rule, wait_until
 from tests.end_to_end.pynet import Stored, association, entity, record_into, scp
 from tests.end_to_end.uids import CT_IMAGE, STUDY_FIND, STUDY_GET, STUDY_MOVE
 

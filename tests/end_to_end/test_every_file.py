@@ -1,7 +1,7 @@
 """Every file in pydicom's wheel arrives through the relay as it arrives without it: the same bytes.
 
 Two senders: pynetdicom sends a file's data set as it lies on disk, in its own transfer syntax; storescu
-decodes and encodes, and sends also what has no file meta information. Both columns are recorded by the same SCP.
+decodes and encodes, and sends also what has no file meta information. The same SCP records both columns.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ from pathlib import Path
 import pytest
 from pynetdicom import _config, build_context
 
-from tests.end_to_end.conftest import Way
 from tests.end_to_end.files import Part10, digest, read, wheel_files
-from tests.end_to_end.peers import ae, border, relay, rule, run_tool
+from tests.end_to_end.peers import Way, ae, border, relay, rule, run_tool
 from tests.end_to_end.pynet import Stored, association, entity, storage_scp
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")

@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.conftest import Way
 from tests.end_to_end.dcmtk import Client, Outcome
 from tests.end_to_end.files import digests, samples
-from tests.end_to_end.peers import ae, border, free_port, orthanc, relay, rule
+from tests.end_to_end.peers import Way, ae, border, free_port, orthanc, relay, rule
 
 pytestmark = pytest.mark.xdist_group("orthanc")
 

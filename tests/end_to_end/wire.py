@@ -23,6 +23,10 @@ OUR_UID = "1.2.826.0.1.3680043.9.9999.1"
 OUR_VERSION = "HANDWRITTEN"
 
 
+Command = dict[int, bytes | int | str]
+"""Elements of group 0000 by element number."""
+
+
 @dataclass(frozen=True)
 class Context:
     """A presentation context; `result` only in an A-ASSOCIATE-AC."""
@@ -158,9 +162,7 @@ def pdv(context: int, data: bytes, *, command: bool, last: bool) -> bytes:
     return struct.pack(">IBB", len(data) + 2, context, command + 2 * last) + data
 
 
-def message(
-    context: int, command: dict[int, bytes | int | str], data: bytes = b"", fragment: int = 16000
-) -> bytes:
+def message(context: int, command: Command, data: bytes = b"", fragment: int = 16000) -> bytes:
     """A whole DIMSE message as P-DATA-TF PDUs: the command in one, the data set in fragments."""
     has_data = 0x0001 if data else 0x0101
     out = pdu(
@@ -173,7 +175,7 @@ def message(
     return out
 
 
-def command_set(elements: dict[int, bytes | int | str]) -> bytes:
+def command_set(elements: Command) -> bytes:
     """Implicit VR little endian, group 0000: int as US, str as UI padded with NUL, bytes as they are."""
     out = b""
     for element, value in sorted(elements.items()):

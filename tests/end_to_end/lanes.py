@@ -1,0 +1,97 @@
+"""Hand-written peers on both ends, with the relay or nothing between them; the test speaks for both."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.end_to_end.peers import Relay, Table, Way, ae, border, relay, rule
+from tests.end_to_end.wire import (
+    AC,
+    RELEASE_RP,
+    RELEASE_RQ,
+    RQ,
+    Acceptor,
+    Associate,
+    Context,
+    Peer,
+    associate_ac,
+    associate_rq,
+    release_rp,
+    release_rq,
+)
+
+UserItems = list[tuple[int, bytes]]
+
+
+@dataclass
+class Pair:
+    """An established association: both ends, and what each was told by the other."""
+
+    client: Peer
+    server: Peer
+    requested: Associate
+    accepted: Associate
+
+    def release(self) -> None:
+        self.client.send(release_rq())
+        self.server.expect(RELEASE_RQ)
+        self.server.send(release_rp())
+        self.client.expect(RELEASE_RP)
+
+
+@dataclass
+class Lane:
+    """A way from a client to an acceptor."""
+
+    way: Way
+    acceptor: Acceptor
+    through: Relay | None = None
+
+    @contextlib.contextmanager
+    def half_open(
+        self, contexts: list[Context], user: UserItems | None = None
+    ) -> Iterator[tuple[Peer, Peer, Associate]]:
+        """The client has asked, the acceptor has read it and not answered yet."""
+        with Peer.connect(self.way.port) as client:
+            client.send(associate_rq(contexts, user, called=self.way.called))
+            with self.acceptor.accept() as server:
+                yield client, server, server.expect_associate(RQ)
+
+    @contextlib.contextmanager
+    def associated(
+        self,
+        contexts: list[Context],
+        user: UserItems | None = None,
+        accept: list[Context] | None = None,
+        accept_user: UserItems | None = None,
+    ) -> Iterator[Pair]:
+        with self.half_open(contexts, user) as (client, server, requested):
+            server.send(associate_ac(requested, accept, accept_user))
+            yield Pair(client, server, requested, client.expect_associate(AC))
+
+    def forget(self) -> None:
+        """Drop connections that an earlier test left behind."""
+        self.acceptor.socket.settimeout(0)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self.acceptor.socket.accept()[0].close()
+        self.acceptor.socket.settimeout(20)
+
+
+@contextlib.contextmanager
+def lanes(directory: Path, **tables: Table) -> Iterator[dict[str, Lane]]:
+    """SCU on network west, an acceptor PACS on network east; every service allowed between them."""
+    with Acceptor() as acceptor:
+        aes = [
+            ae("SCU", "west", alias="FAR_SCU"),
+            ae("PACS", "east", acceptor.port, alias="FAR_PACS"),
+        ]
+        with relay(border(aes, [rule(["SCU"], ["PACS"])], **tables), directory) as running:
+            relayed = Way("relay", running.ports["west"], "FAR_PACS")
+            yield {
+                "direct": Lane(Way("direct", acceptor.port, "PACS"), acceptor),
+                "relay": Lane(relayed, acceptor, running),
+            }
