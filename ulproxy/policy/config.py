@@ -180,6 +180,7 @@ class _Reader:
                 "is missing, and sources too: this AE could neither be called nor call; "
                 'write address = "10.0.0.5:104" or sources = ["10.0.0.5"] or both',
             )
+            self._draft.vague_names.add(table.name or table.title)
         if table.sources is not None or table.address is None:
             return table.sources or ()
         sources = own_sources(table.address)
@@ -203,10 +204,12 @@ class _Reader:
 
     def _add_vague(self, key: str, entry: dict[str, Any]) -> None:
         """Keep what an entry with faults is called, so that others may refer to it."""
-        names = (entry.get("name", entry.get("title")), entry.get("network"))
-        name, network = (text.strip() if isinstance(text, str) else "" for text in names)
+        name, title, network = (
+            text.strip() if isinstance(text := entry.get(k), str) else ""
+            for k in ("name", "title", "network")
+        )
         if key == "listener":
             self._draft.vague_listeners.add(network)
         elif key in ("ae", "group"):
-            self._draft.vague_names.add(name)
+            self._draft.vague_names |= {name, title}
             self._draft.vague_networks.add(network)

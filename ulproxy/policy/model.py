@@ -17,7 +17,7 @@ from ulproxy.errors import Problem
 from ulproxy.policy.endpoints import Endpoint, IpNetwork
 from ulproxy.policy.values import Omittable, file_path, normal_title
 
-MIN_PDU: Final = 8  # less cannot carry a byte of data with a PDV header, evenly cut
+MIN_PDU: Final = 8  # a PDV header and the least even fragment (PS3.8 9.3.5, PS3.8 E.1)
 
 Title = Annotated[str, AfterValidator(normal_title)]
 Count = Annotated[int, Field(ge=1)]

@@ -143,6 +143,7 @@ _WRONG: Final = {
 # What is right, by key; the keys of [limits] have their defaults.
 _EXAMPLES: Final = {
     "AeTable.certificate": '"sha256:..."',
+    "ListenerTable.tls": '{ certificate = "a.pem", key = "a.key" }',
     "address": '"10.0.0.5:104"',
     "alias": '"HA_WS1"',
     "associations": "20",

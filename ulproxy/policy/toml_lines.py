@@ -15,33 +15,35 @@ from typing import Any, Final
 from ulproxy.errors import ConfigError, Problem
 
 KeyPath = tuple[str | int, ...]
+_DEPTH: Final = 4  # ("ae", 0, "tls", "ca"); nothing that goes deeper is asked for
 
 _STRING: Final = r""" "(?:[^"\\\n]|\\.)*" | '[^'\n]*' """
 _MULTI_LINE: Final = r""" \"{3}(?:[^\\]|\\.)*?\"{3,5} | '{3}.*?'{3,5} """
-_KEY_TEXT: Final = rf""" ((?: {_STRING} | [^\]="'\#\n] )+) """
-_HEADER: Final = re.compile(rf"[ \t]*(\[\[?){_KEY_TEXT}\]", re.VERBOSE)
-_KEY: Final = re.compile(rf"[ \t]*{_KEY_TEXT}=", re.VERBOSE)
+_KEY_TEXT: Final = rf""" ((?: {_STRING} | [^\]="'\#\n] )++) """
+_HEADER: Final = re.compile(rf"[ \t]*+(\[\[?){_KEY_TEXT}\]", re.VERBOSE)
+_KEY: Final = re.compile(rf"[ \t]*+{_KEY_TEXT}=", re.VERBOSE)
 _TOKEN: Final = re.compile(
     rf"{_MULTI_LINE} | {_STRING} | \#[^\n]* | [\[\]{{}}\n]", re.VERBOSE | re.DOTALL
 )
 
-_POSITION: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
-# What tomllib says and what a person would do about it; Python's own words serve for the rest.
+_POSITION: Final = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
+# What a person would do about what tomllib says; its own words serve for the rest.
 _HINTS: Final = {
-    "Invalid value": 'no value that TOML knows; text stands in double quotes: key = "text"',
-    "Invalid statement": 'neither a table such as [relay] nor a key such as title = "HOSP_A"',
-    "Expected '=' after a key": 'a key is followed by "=" and its value: title = "HOSP_A"',
-    "Expected newline or end of document": "a new key or table starts on a line of its own",
-    "Invalid initial character": 'a key is missing here: title = "HOSP_A"',
-    "Unterminated string": 'a text is not closed; close it with "',
+    "Invalid value": 'is no value of TOML; text stands in double quotes, title = "HOSP_A"',
+    "Invalid statement": 'is neither a table nor a key; write [relay] or title = "HOSP_A"',
+    "Invalid initial character": "a name is missing or not closed; quote what is not A-Z a-z 0-9 _ -",
+    "Expected '=' after a key": 'a key has no value; write title = "HOSP_A"',
+    "Expected newline": "this cannot follow what stands before it; write one key = value a line",
+    "Unterminated string": "a text is not closed; close it with the quotes that it begins with",
+    'Expected "\'"': "a text is not closed; close it with '",
     "Illegal character '\\n'": 'a text is not closed on its line; close it with "',
-    "Unescaped '\\'": r"write a backslash as \\ or put the text in single quotes: 'a\b'",
+    "Unescaped '\\'": r"a backslash has a meaning in double quotes; write \\ or use single quotes, 'a\b'",
     "Unclosed array": "a list is not closed or lacks a comma between its entries; close it with ]",
     "Unclosed inline table": "a { is not closed on its line; close it with }",
-    "Cannot overwrite a value": "this key stands twice in its table; keep one of them",
-    "Duplicate inline table key": "this key stands twice in its table; keep one of them",
-    "Cannot declare": "this table stands twice in the file; make one of the two, "
-    "or write [[listener]], [[ae]], [[group]] and [[rule]] with double brackets",
+    "Duplicate inline table key": "this key stands here already; keep one of the two",
+    "Cannot overwrite": "this key or table stands in the file already; keep one of the two",
+    "Cannot declare": "this table stands in the file already; make one of the two, or write "
+    "[[listener]], [[ae]] and [[rule]] with double brackets",
     "Cannot mutate": "this table is complete where it was first written; write the key there",
 }
 
@@ -57,7 +59,7 @@ class Lines:
             if brackets:
                 table = self._table(_parts(key), is_list=brackets == "[[")
             path = table if brackets else table + tuple(_parts(key))
-            for length in range(1, len(path) + 1):
+            for length in range(1, min(len(path), _DEPTH) + 1):
                 self._lines.setdefault(path[:length], line)
 
     def at(self, path: KeyPath) -> int:
@@ -91,13 +93,11 @@ def read(text: str) -> tuple[dict[str, Any], Lines]:
 
 def _syntax_problem(message: str, last_line: int) -> Problem:
     position = _POSITION.search(message)
-    if position is None:  # int() has a limit of its own and does not know where it is
+    if position is None:  # int() has a limit of its own and does not know where in the file it is
         return Problem(0, "syntax", "a number is too long; no key needs more than ten digits")
     wrong = message[: position.start()]
     hint = next((hint for start, hint in _HINTS.items() if wrong.startswith(start)), wrong)
-    if position[1] is None:
-        return Problem(last_line, "syntax", f"the file ends too early: {hint}")
-    return Problem(int(position[1]), "syntax", f"column {position[2]}: {hint}")
+    return Problem(int(position[1] or last_line), "syntax", hint)
 
 
 def _statements(text: str) -> Iterator[tuple[int, str, str]]:

@@ -56,7 +56,7 @@ def nearest(text: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
 
 def suggestion(text: str, known: Iterable[str]) -> str:
     """What to write instead of an unknown name."""
-    names = sorted(known)
+    names = sorted(filter(None, known))
     if near := nearest(text, names):
         return f"did you mean {shown(near)}?"
     more = ", ..." if len(names) > 12 else ""
@@ -124,7 +124,7 @@ def normal_name(text: str) -> str:
 
 def file_path(value: object) -> Path:
     """The path of a file."""
-    text = text_of(value)
+    text = text_of(str(value) if isinstance(value, Path) else value)
     if not text.strip() or not text.isprintable():
         raise ValueError("is no file name")
     return Path(text)
