@@ -1,0 +1,173 @@
+"""The command line.
+
+Exit codes: 0 done or allowed, 1 failed or refused, 2 a mistake in the call or in the file.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+import ulproxy
+from ulproxy.dimse.services import Service
+from ulproxy.errors import ConfigError
+from ulproxy.policy.config import load
+from ulproxy.policy.explain import Question, explain
+from ulproxy.policy.model import Config
+from ulproxy.policy.rules import Peer, Policy
+from ulproxy.shell.echo import EchoError, echo
+from ulproxy.watch.log import LogFormat, configure
+
+_CONFIG = click.argument("config", type=click.Path(path_type=Path))
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(ulproxy.__version__, prog_name="ulproxy")
+def main() -> None:
+    """A DICOM Upper Layer relay for the border between networks."""
+
+
+@main.command("run")
+@_CONFIG
+@click.option(
+    "--workers", type=click.IntRange(1, 1), default=1, help="Processes; one in this release."
+)
+@click.option(
+    "--drain",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="On SIGTERM or Ctrl-C, let open associations finish for so long.  [default: as they need]",
+)
+@click.option("--log-format", type=click.Choice(["auto", "text", "json"]), default="auto")
+def run_command(config: Path, workers: int, drain: float | None, log_format: LogFormat) -> None:
+    """Serve CONFIG until SIGTERM or Ctrl-C; SIGHUP reloads it."""
+    from ulproxy.shell.process import serve  # noqa: PLC0415 (keeps the other commands quick)
+
+    del workers
+    loaded = _load(config, error=True)
+    configure(log_format)
+    try:
+        serve(config, loaded, drain, click.echo)
+    except OSError as error:
+        click.echo(f"cannot listen on {error.strerror}", err=True)
+        sys.exit(1)
+
+
+@main.command("check")
+@_CONFIG
+def check_command(config: Path) -> None:
+    """Validate CONFIG: each problem with its line and what would be right."""
+    loaded = _load(config, error=False)
+    for note in loaded.notes:
+        click.echo(f"{config}:{note.line}: note: {note.key}: {note.text}")
+    networks = {listener.network for listener in loaded.listeners} | {
+        ae.network for ae in loaded.aes
+    }
+    click.echo(
+        f"{config}: valid: {len(networks)} networks, {len(loaded.listeners)} listeners,"
+        f" {len(loaded.aes)} AEs, {len(loaded.rules)} rules"
+    )
+
+
+@main.command("explain")
+@_CONFIG
+@click.option("--network", required=True, help="The network that the call comes from.")
+@click.option("--source", required=True, metavar="IP", help="The address that it comes from.")
+@click.option("--calling", required=True, metavar="TITLE", help="Calling AE title.")
+@click.option("--called", required=True, metavar="TITLE", help="Called AE title.")
+@click.option("--service", type=click.Choice([service.value for service in Service]))
+@click.option("--destination", metavar="TITLE", help="Move Destination, as the caller says it.")
+def explain_command(  # noqa: PLR0913, PLR0917 (options of a command line)
+    config: Path,
+    network: str,
+    source: str,
+    calling: str,
+    called: str,
+    service: str | None,
+    destination: str | None,
+) -> None:
+    """Say what becomes of a call, and by which rule, without any traffic."""
+    loaded = _load(config, error=True)
+    networks = {listener.network for listener in loaded.listeners}
+    if network not in networks:
+        raise click.BadParameter(
+            f"no listener on {network!r}, only on {', '.join(sorted(networks))}"
+        )
+    try:
+        address = ipaddress.ip_address(source)
+    except ValueError:
+        raise click.BadParameter(f"{source!r} is no IP address") from None
+    question = Question(
+        Peer(network, address),
+        _title(calling),
+        _title(called),
+        None if service is None else Service(service),
+        None if destination is None else _title(destination),
+    )
+    explanation = explain(Policy(loaded), question)
+    for line in explanation.lines:
+        click.echo(line)
+    sys.exit(0 if explanation.allowed else 1)
+
+
+@main.command("echo")
+@_CONFIG
+@click.argument("name")
+def echo_command(config: Path, name: str) -> None:
+    """Send a C-ECHO to the AE called NAME in CONFIG, as the relay would call it."""
+    loaded = _load(config, error=True)
+    ae = next((ae for ae in loaded.aes if ae.name == name), None)
+    if ae is None:
+        _fail(f"no AE has the name {name}{_suggestion(name, [ae.name for ae in loaded.aes])}")
+    if ae.address is None:
+        _fail(f"{name} has no address: it only calls")
+    where = f"{name} ({ae.title} at {ae.address}), called as {loaded.relay.title}"
+    try:
+        status, seconds = echo(ae.address, ae.title, loaded.relay.title, loaded.limits.connect)
+    except EchoError as error:
+        _fail(f"{where}: {error}")
+    click.echo(f"{where}: C-ECHO status {status:04X}H in {seconds * 1000:.0f} ms")
+    sys.exit(0 if status == 0 else 1)
+
+
+@main.command("demo")
+@click.option(
+    "--once", is_flag=True, help="End after the table instead of waiting for your own client."
+)
+def demo_command(once: bool) -> None:
+    """Two hospitals on this machine, each with its relay, and real DICOM files between them."""
+    from ulproxy import demo  # noqa: PLC0415 (an extra)
+
+    sys.exit(demo.main(once))
+
+
+def _load(path: Path, *, error: bool) -> Config:
+    """The configuration, or its problems a line each and exit code 2."""
+    try:
+        return load(path)
+    except ConfigError as refused:
+        for problem in refused.problems:
+            click.echo(f"{path}:{problem.line}: {problem.key}: {problem.text}", err=error)
+        sys.exit(2)
+
+
+def _title(text: str) -> str:
+    title = text.strip(" ")
+    if not title.isascii() or not title.isprintable() or not 1 <= len(title) <= 16:
+        raise click.BadParameter(f"{text!r} is no AE title: 1 to 16 ASCII characters")
+    return title
+
+
+def _suggestion(name: str, names: list[str]) -> str:
+    close = difflib.get_close_matches(name, names, n=1)
+    return f"; do you mean {close[0]}?" if close else f"; there are {', '.join(names)}"
+
+
+def _fail(text: str) -> NoReturn:
+    click.echo(text, err=True)
+    sys.exit(1)

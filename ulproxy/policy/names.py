@@ -1,0 +1,42 @@
+"""Who is called what, on which network (the contract's "What each side sees").
+
+On its own network an AE is known by its title; on every other one by its alias or, without one, by
+the relay's own title.
+"""
+
+from __future__ import annotations
+
+from ulproxy.policy.model import ApplicationEntity, Config
+
+
+class RelayItself:
+    """What a title stands for that nobody but the relay answers to."""
+
+
+RELAY_ITSELF = RelayItself()
+
+
+class Names:
+    """The titles of a configuration, each found in one look-up."""
+
+    def __init__(self, config: Config) -> None:
+        self.relay_title = config.relay.title
+        self._titles = {(ae.network, ae.title): ae for ae in config.aes}
+        self._aliases = {ae.alias: ae for ae in config.aes if ae.alias is not None}
+
+    def caller(self, title: str, network: str) -> ApplicationEntity | None:
+        """The AE that calls itself `title` on its own network."""
+        return self._titles.get((network, title))
+
+    def called(self, title: str, network: str) -> ApplicationEntity | RelayItself | None:
+        """Whom `title` means when said on `network`: titles there, aliases of others, the relay."""
+        if (own := self._titles.get((network, title))) is not None:
+            return own
+        other = self._aliases.get(title)
+        if other is not None and other.network != network:
+            return other
+        return RELAY_ITSELF if title == self.relay_title else None
+
+    def shown(self, ae: ApplicationEntity, network: str) -> str:
+        """The title by which `network` knows `ae`."""
+        return ae.title if ae.network == network else ae.alias or self.relay_title

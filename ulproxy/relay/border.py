@@ -1,0 +1,18 @@
+"""What all associations of a process share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ulproxy.policy.rules import Policy
+from ulproxy.relay.admission import Admission
+from ulproxy.relay.moves import Moves
+
+
+@dataclass
+class Border:
+    """The rules in force, which a reload replaces; the moves and associations that are open."""
+
+    policy: Policy
+    moves: Moves = field(default_factory=Moves)
+    admission: Admission = field(default_factory=Admission)

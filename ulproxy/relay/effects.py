@@ -1,0 +1,71 @@
+"""What the relay's core asks of the shell: small values, executed in their order, nothing decided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import NamedTuple
+
+from ulproxy.policy.endpoints import Endpoint
+
+
+class End(Enum):
+    """One of the two connections of a relayed association."""
+
+    INBOUND = auto()  # the peer called us
+    ONWARD = auto()  # we call the peer
+
+
+class Timer(Enum):
+    """What a timer watches; its seconds are those of `[limits]`."""
+
+    ARTIM = auto()  # PS3.8 9.1.4: Sta2 and Sta13
+    CONNECT = auto()  # from the opening of the onward connection to its A-ASSOCIATE answer
+    RELEASE = auto()  # from our A-RELEASE-RQ to its answer, as long as ARTIM
+    IDLE = auto()  # restarted by every byte of either end
+    WRITE = auto()  # runs while an end does not take what is written to it
+
+
+class SendData(NamedTuple):
+    """Write to this end; a view is valid until the core is called again."""
+
+    end: End
+    data: bytes | memoryview
+
+
+class OpenTransport(NamedTuple):
+    """Open the onward connection."""
+
+    endpoint: Endpoint
+
+
+class CloseTransport(NamedTuple):
+    """Close this end at once, whatever is still unsent."""
+
+    end: End
+
+
+class StartTimer(NamedTuple):
+    """(Re)start a timer."""
+
+    end: End
+    timer: Timer
+
+
+class StopTimer(NamedTuple):
+    """Stop a timer, if it runs."""
+
+    end: End
+    timer: Timer
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Something that the log should have: what happened, and the facts by name."""
+
+    event: str
+    facts: dict[str, object] = field(default_factory=dict)
+    warning: bool = False
+
+
+Effect = SendData | OpenTransport | CloseTransport | StartTimer | StopTimer | Record

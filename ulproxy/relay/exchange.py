@@ -1,0 +1,106 @@
+"""Messages from one side to the other, while both associations stand (PS3.7, PS3.8 annex E).
+
+Command sets are judged and framed anew, data fragments go on as they come. Answers of the relay's own
+never fall into a data set that is under way to the same peer, and none overtakes its request.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ulproxy.dimse.command import CommandSet
+from ulproxy.dimse.message import Message
+from ulproxy.errors import RemoteProtocolError
+from ulproxy.pdu.reader import CommandFragment, PDataRun
+from ulproxy.pdu.types import AbortReason
+from ulproxy.pdu.writer import command_message
+from ulproxy.relay.effects import Record, SendData
+from ulproxy.relay.gate import Drop, Gate, LocalGate, Pass
+from ulproxy.relay.pair import Pair, Side
+
+# Answers of our own that wait while a data set is sent to the same peer; more, and it asks without end.
+MAX_WAITING: Final = 256
+
+
+class Exchange:
+    """What passes between two sides; raises RemoteProtocolError with the sender to blame."""
+
+    def __init__(self, gate: Gate | LocalGate, pair: Pair) -> None:
+        self._gate = gate
+        self._pair = pair
+        self._effects = pair.effects
+
+    def data_run(self, side: Side, run: PDataRun) -> None:
+        """Passes on what came of a data set, if its message passes."""
+        side.messages.data_run(run)
+        if side.passing:
+            receiver = self._pair.other(side)
+            if receiver.association.may_send_data:
+                receiver.fragment_left = run.remaining
+                side.octets_passed += len(run.data)
+                self._effects.append(SendData(receiver.end, run.data))
+        if run.last:
+            self._message_ended(side)
+
+    def command_fragment(self, side: Side, fragment: CommandFragment) -> None:
+        """Judges a message as soon as its command set is whole."""
+        message = side.messages.command_fragment(fragment)
+        if message is None:
+            return
+        verdict = self._gate.judge(side.end, message)
+        if isinstance(verdict, Pass):
+            self._pass(side, message.context_id, verdict.command)
+        elif isinstance(verdict, Drop):
+            self._record("message dropped", side, message, verdict.text)
+        else:
+            side.reply = (message.context_id, verdict.command)
+            if verdict.text:
+                self._record("message refused", side, message, verdict.text)
+        if not message.command.has_data_set:
+            self._message_ended(side)
+
+    def _pass(self, side: Side, context_id: int, command: CommandSet) -> None:
+        receiver = self._pair.other(side)
+        side.passing = True
+        side.messages_passed += 1
+        receiver.message_open = True
+        self._write(receiver, context_id, command)
+
+    def _message_ended(self, side: Side) -> None:
+        receiver = self._pair.other(side)
+        if side.passing:
+            side.passing = receiver.message_open = False
+            for data in receiver.waiting:
+                self._effects.append(SendData(receiver.end, data))
+            receiver.waiting.clear()
+        if side.reply is not None:
+            context_id, command = side.reply
+            side.reply = None
+            self._answer(side, context_id, command)
+
+    def _answer(self, side: Side, context_id: int, command: CommandSet) -> None:
+        """Answers the side that asked, between two messages that it is sent."""
+        if not side.message_open:
+            self._write(side, context_id, command)
+        elif len(side.waiting) < MAX_WAITING:
+            side.waiting.append(_framed(side, context_id, command))
+        else:
+            text = f"{MAX_WAITING} requests refused during one data set"
+            raise RemoteProtocolError(text, AbortReason.NOT_SPECIFIED)
+
+    def _write(self, side: Side, context_id: int, command: CommandSet) -> None:
+        if side.association.may_send_data:
+            self._effects.append(SendData(side.end, _framed(side, context_id, command)))
+
+    def _record(self, event: str, side: Side, message: Message, text: str) -> None:
+        facts: dict[str, object] = {
+            "from": side.end.name.lower(),
+            "command": f"{message.command.command_field:04X}H",
+            "message_id": message.command.message_id,
+            "why": text,
+        }
+        self._effects.append(Record(event, facts, warning=True))
+
+
+def _framed(side: Side, context_id: int, command: CommandSet) -> bytes:
+    return command_message(context_id, command.encode(), side.maximum_length)

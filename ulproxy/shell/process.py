@@ -1,0 +1,38 @@
+"""The process that serves: its event loop and its file descriptors."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import resource
+from collections.abc import Callable
+from pathlib import Path
+
+from ulproxy.policy.model import Config
+from ulproxy.shell.server import Server
+
+
+def serve(path: Path, config: Config, drain: float | None, announce: Callable[[str], None]) -> None:
+    """Runs a relay until it is told to stop; raises OSError where it cannot listen."""
+    _raise_descriptors()
+
+    async def server() -> None:
+        await Server(path, config, announce).serve(drain)
+
+    with asyncio.Runner(loop_factory=event_loop_factory()) as runner:
+        runner.run(server())
+
+
+def event_loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    """uvloop's, where there is one for the platform."""
+    if importlib.util.find_spec("uvloop") is None:
+        return asyncio.new_event_loop
+    import uvloop  # noqa: PLC0415
+
+    return uvloop.new_event_loop
+
+
+def _raise_descriptors() -> None:
+    """Two sockets an association: as many as the system lets us have."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

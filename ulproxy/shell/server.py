@@ -1,0 +1,178 @@
+"""The running relay: its listeners and sessions, and what the operator asks of it by signals."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from ulproxy.errors import ConfigError
+from ulproxy.policy.config import load
+from ulproxy.policy.model import Config, Listener
+from ulproxy.policy.rules import Policy
+from ulproxy.relay.border import Border
+from ulproxy.shell.listen import Port, open_socket
+from ulproxy.shell.pending import Pending
+from ulproxy.shell.session import Session
+from ulproxy.shell.transport import RECEIVE_BUFFER
+from ulproxy.watch.log import logger
+
+# Seconds that an A-ABORT has to reach its peer when the relay stops without waiting any longer.
+LAST_WORDS: Final = 0.5
+
+
+class Server:
+    """Serves a configuration file until it is told to stop."""
+
+    def __init__(self, path: Path, config: Config, announce: Callable[[str], None]) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.border = Border(Policy(config))
+        self.buffer = memoryview(bytearray(RECEIVE_BUFFER))
+        self._path = path
+        self._announce = announce
+        self._log = logger()
+        self._ports: list[Port] = []
+        self._sessions: set[Session] = set()
+        self._pending = Pending()
+        self._stopping = asyncio.Event()
+        self._empty = asyncio.Event()
+        self._hurry = asyncio.Event()
+
+    async def serve(self, drain: float | None) -> None:
+        """Listens, until SIGTERM or SIGINT; then open associations finish, within `drain` seconds.
+
+        Raises OSError where a listener's address cannot be had.
+        """
+        self._ports = self._listen(self.border.policy.config.listeners)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self.loop.add_signal_handler(number, self._stop, number)
+        self.loop.add_signal_handler(signal.SIGHUP, self.reload)
+        self._start(self._ports)
+        await self._stopping.wait()
+        await self._drain(drain)
+
+    def _listen(self, listeners: tuple[Listener, ...]) -> list[Port]:
+        """Opens all of them, or none."""
+        opened: list[tuple[Listener, socket.socket]] = []
+        try:
+            for listener in listeners:
+                opened.append((listener, open_socket(listener.bind)))
+        except OSError as error:
+            for _, sock in opened:
+                sock.close()
+            raise OSError(error.errno, f"{listener.bind}: {error.strerror}") from error
+        return [
+            Port(self.loop, listener, sock, self._accepted, self._exhausted)
+            for listener, sock in opened
+        ]
+
+    def _start(self, ports: list[Port]) -> None:
+        for port in ports:
+            port.start()
+            self._announce(f"ready {port.listener.network} {port.address}")
+
+    def _accepted(self, sock: socket.socket, network: str) -> None:
+        try:
+            session = Session(self, sock, network)
+        except OSError:  # reset before we looked
+            sock.close()
+            return
+        self._sessions.add(session)
+        self._pending.add(session)
+        session.start()
+        if self._pending.total > self.border.policy.config.limits.pending:
+            self._pending.victim().shutdown("too many connections without an association")
+
+    def _exhausted(self, error: OSError) -> None:
+        self._log.error("cannot accept", why=error.strerror, sessions=len(self._sessions))
+
+    def changed(self, session: Session) -> None:
+        """Keeps the books on a session after whatever happened to it."""
+        if session.over:
+            if session in self._sessions:
+                self._sessions.remove(session)
+                if session in self._pending:
+                    self._pending.remove(session)
+                if not self._sessions:
+                    self._empty.set()
+            return
+        pending = session.join.pending
+        if pending != (session in self._pending):
+            if pending:
+                self._pending.add(session)
+            else:
+                self._pending.remove(session)
+
+    def reload(self) -> None:
+        """SIGHUP: new associations follow the new file; one with a mistake changes nothing."""
+        try:
+            config = load(self._path)
+            self._move_listeners(config.listeners)
+        except ConfigError as error:
+            for problem in error.problems:
+                self._log.error(
+                    "reload refused", line=problem.line, key=problem.key, why=problem.text
+                )
+            return
+        except OSError as error:
+            self._log.error("reload refused", why=error.strerror)
+            return
+        self.border.policy = policy = Policy(config)
+        self._log.info("reloaded", file=str(self._path), associations=self.border.admission.total)
+        if config.relay.on_revoke == "abort":
+            for session in list(self._sessions):
+                if session.join.would_be_refused(policy):
+                    session.shutdown("refused by the rules since a reload")
+
+    def _move_listeners(self, wanted: tuple[Listener, ...]) -> None:
+        """Goes on listening where the new file says so too; raises OSError before anything is changed."""
+        gone = list(self._ports)
+        kept: list[tuple[Port, Listener]] = []
+        new: list[Listener] = []
+        for listener in wanted:
+            port = next((port for port in gone if port.listener.bind == listener.bind), None)
+            if port is None:
+                new.append(listener)
+            else:
+                gone.remove(port)
+                kept.append((port, listener))
+        fresh = self._listen(tuple(new))
+        for port, listener in kept:
+            port.listener = listener
+        for port in gone:
+            port.close()
+        self._ports = [port for port, _ in kept] + fresh
+        self._start(fresh)
+
+    def _stop(self, number: signal.Signals) -> None:
+        if self._stopping.is_set():
+            self._hurry.set()
+        self._log.info("stopping", signal=number.name, associations=self.border.admission.total)
+        self._stopping.set()
+
+    async def _drain(self, seconds: float | None) -> None:
+        for port in self._ports:
+            port.close()
+        for session in list(self._sessions):
+            if not session.join.asked:
+                session.shutdown("the relay stops")
+        if not await self._emptied(seconds, self._empty, self._hurry):
+            for session in list(self._sessions):
+                session.shutdown("the relay stops")
+            await self._emptied(LAST_WORDS, self._empty)
+        for session in list(self._sessions):
+            session.shutdown("the relay stops")
+
+    async def _emptied(self, seconds: float | None, *events: asyncio.Event) -> bool:
+        """Waits until there is no session, or for another of the events, or until the time is over."""
+        if not self._sessions:
+            return True
+        self._empty.clear()
+        waiting = [asyncio.ensure_future(event.wait()) for event in events]
+        await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        for future in waiting:
+            future.cancel()
+        return not self._sessions

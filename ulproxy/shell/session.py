@@ -1,0 +1,270 @@
+"""One relayed association on its two sockets: feeds the join, executes its effects, arms its timers.
+
+Nothing is decided here, but when to read: an end is not read while the other has not taken what came of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import secrets
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Final, Protocol
+
+from ulproxy.policy.endpoints import Endpoint
+from ulproxy.policy.model import Limits
+from ulproxy.policy.rules import Peer
+from ulproxy.relay.border import Border
+from ulproxy.relay.effects import (
+    CloseTransport,
+    Effect,
+    End,
+    OpenTransport,
+    Record,
+    SendData,
+    StartTimer,
+    StopTimer,
+    Timer,
+)
+from ulproxy.relay.join import Join
+from ulproxy.shell.connect import connect
+from ulproxy.shell.transport import Transport
+from ulproxy.watch.log import logger
+
+# Answers of the relay's own pile up only for a peer that asks and does not read: then it is not read either.
+MAX_UNSENT: Final = 1 << 20
+
+
+class House(Protocol):
+    """What a session needs of the server that it lives in."""
+
+    loop: asyncio.AbstractEventLoop
+    border: Border
+    buffer: memoryview
+
+    def changed(self, session: Session) -> None:
+        """The session may have asked for an association, or be over."""
+
+
+class Session:
+    """An accepted connection, until both ends are closed."""
+
+    def __init__(self, house: House, sock: socket.socket, network: str) -> None:
+        self._house = house
+        self._loop = house.loop
+        host, port = sock.getpeername()[:2]
+        address = ipaddress.ip_address(host.partition("%")[0])
+        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+            address = address.ipv4_mapped
+        self.source = str(address)
+        self.join = Join(house.border, Peer(network, address))
+        self._began = self._loop.time()
+        self._log = logger(id=secrets.token_hex(4), network=network, peer=f"{host}:{port}")
+        self._transports = {End.INBOUND: Transport(self._loop, sock, house.buffer, self)}
+        self._timers: dict[tuple[End, Timer], asyncio.TimerHandle] = {}
+        self._opening: asyncio.Task[None] | None = None
+        self._last_read = self._began
+        self._last_write = self._began
+        self.broken = False
+
+    @property
+    def over(self) -> bool:
+        """Whether both ends are closed."""
+        return self.broken or self.join.finished
+
+    @property
+    def _limits(self) -> Limits:
+        return self._house.border.policy.config.limits
+
+    def start(self) -> None:
+        """Serves the connection from now on."""
+        with self._guarded():
+            self._execute(self.join.accepted())
+            self._balance()
+
+    def shutdown(self, text: str) -> None:
+        """Ends it, saying why in the log."""
+        with self._guarded():
+            self._execute(self.join.shutdown(text))
+            self._balance()
+
+    # What the transports report
+
+    def data_received(self, transport: Transport, data: memoryview) -> None:
+        """Bytes came from one of the ends."""
+        self._last_read = self._loop.time()
+        with self._guarded():
+            self._execute(self.join.receive_data(self._end(transport), data))
+            self._balance()
+
+    def written(self, transport: Transport) -> None:
+        """One of the ends took what had been waiting."""
+        del transport
+        self._last_write = self._loop.time()
+        self._balance()
+
+    def connection_lost(self, transport: Transport, text: str) -> None:
+        """One of the ends is gone."""
+        end = self._end(transport)
+        del self._transports[end]
+        self._lost(end, f"connection of the {end.name.lower()} end lost: {text}")
+
+    def _lost(self, end: End, text: str) -> None:
+        self._stop_timers(end)
+        with self._guarded():
+            self._execute(self.join.lost(end, text))
+            self._balance()
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """A bug of ours that a peer has found ends its own association and no other."""
+        try:
+            yield
+        except Exception:
+            self._log.exception("internal error")
+            self._tear_down()
+        self._house.changed(self)
+
+    def _tear_down(self) -> None:
+        for end in End:
+            self._close(end)
+            with suppress(Exception):
+                self.join.lost(end, "internal error")
+        self.broken = True
+
+    # What the join asks for
+
+    def _execute(self, effects: list[Effect]) -> None:
+        unsent: list[bytes | memoryview] = []
+        to = End.INBOUND
+        for effect in effects:
+            if isinstance(effect, SendData):
+                if unsent and effect.end is not to:
+                    self._write(to, unsent)
+                    unsent = []
+                to = effect.end
+                unsent.append(effect.data)
+                continue
+            if unsent:
+                self._write(to, unsent)
+                unsent = []
+            self._perform(effect)
+        if unsent:
+            self._write(to, unsent)
+
+    def _perform(self, effect: Effect) -> None:
+        match effect:
+            case OpenTransport(endpoint):
+                self._opening = self._loop.create_task(self._open(endpoint))
+            case CloseTransport(end):
+                self._close(end)
+            case StartTimer(end, timer):
+                self._start_timer(end, timer)
+            case StopTimer(end, timer):
+                self._stop_timer(end, timer)
+            case Record():
+                self._record(effect)
+            case _:
+                raise AssertionError(effect)
+
+    def _write(self, end: End, data: list[bytes | memoryview]) -> None:
+        transport = self._transports.get(end)
+        if transport is None:
+            return
+        was_waiting = transport.unsent
+        transport.write(data)
+        if transport.unsent and not was_waiting:
+            self._last_write = self._loop.time()
+            self._start_timer(end, Timer.WRITE)
+
+    def _balance(self) -> None:
+        """Reads each end only as far as the other one takes what comes."""
+        inbound, onward = self._transports.get(End.INBOUND), self._transports.get(End.ONWARD)
+        for transport, other in ((inbound, onward), (onward, inbound)):
+            if transport is not None:
+                blocked = other is not None and other.unsent and not self.join.ended
+                transport.read(wanted=not blocked and transport.unsent < MAX_UNSENT)
+
+    async def _open(self, endpoint: Endpoint) -> None:
+        try:
+            sock = await connect(self._loop, endpoint)
+        except OSError as error:
+            self._opening = None
+            self._lost(End.ONWARD, f"{endpoint}: {error.strerror or error}")
+            return
+        self._opening = None
+        self._transports[End.ONWARD] = Transport(self._loop, sock, self._house.buffer, self)
+        with self._guarded():
+            self._execute(self.join.connected())
+            self._balance()
+
+    def _close(self, end: End) -> None:
+        self._stop_timers(end)
+        if end is End.ONWARD and self._opening is not None:
+            self._opening.cancel()
+            self._opening = None
+        transport = self._transports.pop(end, None)
+        if transport is not None:
+            transport.close()
+
+    def _record(self, record: Record) -> None:
+        facts = record.facts
+        if record.event.endswith(" ended"):
+            facts = {**facts, "seconds": round(self._loop.time() - self._began, 3)}
+        log = self._log.warning if record.warning else self._log.info
+        try:
+            log(record.event, **facts)
+        except (
+            OSError,
+            ValueError,
+        ):  # a log that cannot be written to is no reason to cut anybody off
+            return
+
+    # Timers
+
+    def _start_timer(self, end: End, timer: Timer) -> None:
+        limits = self._limits
+        seconds = {
+            Timer.ARTIM: limits.artim,
+            Timer.RELEASE: limits.artim,
+            Timer.CONNECT: limits.connect,
+            Timer.IDLE: limits.idle,
+            Timer.WRITE: limits.write,
+        }[timer]
+        self._stop_timer(end, timer)
+        self._timers[end, timer] = self._loop.call_later(
+            seconds, self._timer_fired, end, timer, seconds
+        )
+
+    def _timer_fired(self, end: End, timer: Timer, seconds: float) -> None:
+        del self._timers[end, timer]
+        if timer is Timer.WRITE:
+            transport = self._transports.get(end)
+            if transport is None or not transport.unsent:
+                return
+        if timer in (Timer.IDLE, Timer.WRITE):
+            # Both are restarted by every byte, which is cheaper to look up now than to do each time.
+            last = self._last_read if timer is Timer.IDLE else self._last_write
+            left = last + seconds - self._loop.time()
+            if left > 0:
+                self._timers[end, timer] = self._loop.call_later(
+                    left, self._timer_fired, end, timer, seconds
+                )
+                return
+        with self._guarded():
+            self._execute(self.join.expired(end, timer))
+            self._balance()
+
+    def _stop_timer(self, end: End, timer: Timer) -> None:
+        handle = self._timers.pop((end, timer), None)
+        if handle is not None:
+            handle.cancel()
+
+    def _stop_timers(self, end: End) -> None:
+        for timer in Timer:
+            self._stop_timer(end, timer)
+
+    def _end(self, transport: Transport) -> End:
+        return End.INBOUND if self._transports.get(End.INBOUND) is transport else End.ONWARD

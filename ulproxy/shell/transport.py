@@ -1,0 +1,143 @@
+"""Plain TCP by readiness: non-blocking sockets, one receive buffer shared by all connections.
+
+What a peer does not take at once is kept here, copied, and the owner stops reading the other side until
+it is gone; so memory per direction is bounded by one receive buffer. The view that an owner is handed is
+valid during that call alone.
+"""
+
+from __future__ import annotations
+
+import socket
+from asyncio import AbstractEventLoop
+from collections import deque
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+# 256 KiB is what a loopback or 10 GbE read fills; larger ones fall out of the L2 cache.
+RECEIVE_BUFFER: Final = 256 * 1024
+_QUICKACK: Final = getattr(socket, "TCP_QUICKACK", None)
+
+
+class Owner(Protocol):
+    """Who a transport reports to."""
+
+    def data_received(self, transport: Transport, data: memoryview) -> None:
+        """Bytes came."""
+
+    def written(self, transport: Transport) -> None:
+        """The peer took some of what was unsent."""
+
+    def connection_lost(self, transport: Transport, text: str) -> None:
+        """The connection is gone and closed; nothing else will be reported."""
+
+
+class Transport:
+    """One connection. `unsent` is what the peer has not taken yet, in bytes."""
+
+    __slots__ = ("_buffer", "_closed", "_loop", "_owner", "_queue", "_reading", "_socket", "unsent")
+
+    def __init__(
+        self, loop: AbstractEventLoop, sock: socket.socket, buffer: memoryview, owner: Owner
+    ) -> None:
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self._loop = loop
+        self._socket = sock
+        self._buffer = buffer
+        self._owner = owner
+        self._queue: deque[memoryview] = deque()
+        self._reading = False
+        self._closed = False
+        self.unsent = 0
+
+    def read(self, wanted: bool) -> None:
+        """Reads from now on, or stops."""
+        if wanted == self._reading or self._closed:
+            return
+        self._reading = wanted
+        if wanted:
+            self._loop.add_reader(self._socket, self._readable)
+        else:
+            self._loop.remove_reader(self._socket)
+
+    def write(self, data: Sequence[bytes | memoryview]) -> None:
+        """Sends what the peer takes now, keeps the rest."""
+        if self._closed:
+            return
+        sent = 0
+        if not self._queue:
+            try:
+                sent = self._socket.sendmsg(data) if len(data) > 1 else self._socket.send(data[0])
+            except BlockingIOError:
+                pass
+            except OSError as error:
+                self._fail(error)
+                return
+        for piece in data:
+            if sent < len(piece):
+                self._keep(memoryview(bytes(memoryview(piece)[sent:])))
+            sent = max(0, sent - len(piece))
+
+    def close(self) -> None:
+        """Closes at once; what is unsent is forgotten."""
+        if self._closed:
+            return
+        self.read(wanted=False)
+        self._closed = True
+        if self._queue:
+            self._loop.remove_writer(self._socket)
+            self._queue.clear()
+        self.unsent = 0
+        self._socket.close()
+
+    def _keep(self, piece: memoryview) -> None:
+        if not self._queue:
+            self._loop.add_writer(self._socket, self._writable)
+        self._queue.append(piece)
+        self.unsent += len(piece)
+
+    def _readable(self) -> None:
+        try:
+            count = self._socket.recv_into(self._buffer)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._lose(error)
+            return
+        if count == 0:
+            self._lose(None)
+            return
+        if count < len(self._buffer) and _QUICKACK is not None:
+            # A peer with Nagle on waits for our ACK before it sends the rest of a message.
+            self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+        self._owner.data_received(self, self._buffer[:count])
+
+    def _writable(self) -> None:
+        piece = self._queue[0]
+        try:
+            sent = self._socket.send(piece)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._lose(error)
+            return
+        self.unsent -= sent
+        if sent < len(piece):
+            self._queue[0] = piece[sent:]
+        else:
+            self._queue.popleft()
+            if not self._queue:
+                self._loop.remove_writer(self._socket)
+        self._owner.written(self)
+
+    def _fail(self, error: OSError) -> None:
+        """Reports later: whoever writes is in the middle of something."""
+        self.read(wanted=False)
+        self._loop.call_soon(self._lose, error)
+
+    def _lose(self, error: OSError | None) -> None:
+        if self._closed:
+            return
+        self.close()
+        self._owner.connection_lost(self, error.strerror or str(error) if error else "closed")
