@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +74,11 @@ class Lane:
             server.send(associate_ac(requested, accept, accept_user))
             yield Pair(client, server, requested, client.expect_associate(AC))
 
+    def memory(self) -> int:
+        """Resident memory of the relay."""
+        assert self.through is not None
+        return self.through.memory()
+
     def forget(self) -> None:
         """Drop connections that an earlier test left behind."""
         self.acceptor.socket.settimeout(0)
@@ -82,16 +89,41 @@ class Lane:
 
 
 @contextlib.contextmanager
-def lanes(directory: Path, **tables: Table) -> Iterator[dict[str, Lane]]:
+def lanes(
+    directory: Path, arguments: tuple[str, ...] = (), **tables: Table
+) -> Iterator[dict[str, Lane]]:
     """SCU on network west, an acceptor PACS on network east; every service allowed between them."""
     with Acceptor() as acceptor:
         aes = [
             ae("SCU", "west", alias="FAR_SCU"),
             ae("PACS", "east", acceptor.port, alias="FAR_PACS"),
         ]
-        with relay(border(aes, [rule(["SCU"], ["PACS"])], **tables), directory) as running:
+        with relay(
+            border(aes, [rule(["SCU"], ["PACS"])], **tables), directory, *arguments
+        ) as running:
             relayed = Way("relay", running.ports["west"], "FAR_PACS")
             yield {
                 "direct": Lane(Way("direct", acceptor.port, "PACS"), acceptor),
                 "relay": Lane(relayed, acceptor, running),
             }
+
+
+class Progress(threading.Thread):
+    """Sends in the background, counting; ends quietly when the connection does."""
+
+    def __init__(self, peer: Peer, data: bytes) -> None:
+        super().__init__(daemon=True)
+        self.sent = 0
+        self._peer, self._data = peer, data
+        self._seen = (0, time.monotonic())
+
+    def run(self) -> None:
+        with contextlib.suppress(OSError):
+            while self.sent < len(self._data):
+                self.sent += self._peer.socket.send(self._data[self.sent : self.sent + 65_536])
+
+    def stuck(self) -> bool:
+        """No byte went out for half a second."""
+        if self.sent != self._seen[0]:
+            self._seen = (self.sent, time.monotonic())
+        return time.monotonic() - self._seen[1] > 0.5

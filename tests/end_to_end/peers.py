@@ -256,6 +256,16 @@ def dcmqrscp(port: int, areas: dict[str, Path], hosts: Hosts, directory: Path) -
 
 
 @contextlib.contextmanager
+def storescp(port: int, received: Path, directory: Path, nodelay: bool) -> Iterator[Program]:
+    """DCMTK's storage SCP, writing what it receives bit by bit."""
+    received.mkdir()
+    command: list[str | Path] = ["storescp", "+B", "+xa", "-od", received, str(port)]
+    with program(command, directory, nodelay) as running:
+        wait_until(lambda: running.listens_on(port), "storescp listens")
+        yield running
+
+
+@contextlib.contextmanager
 def orthanc(title: str, port: int, http: int, hosts: Hosts, directory: Path) -> Iterator[Program]:
     """Orthanc without plugins, open to every caller; it keeps its files under `storage`."""
     config = directory / f"orthanc-{port}.json"

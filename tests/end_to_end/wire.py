@@ -284,7 +284,7 @@ class Peer:
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.socket.close()
 
-    def _exactly(self, count: int) -> bytes:
+    def exactly(self, count: int) -> bytes:
         got = bytearray()
         while len(got) < count:
             try:
@@ -298,18 +298,18 @@ class Peer:
 
     def receive(self) -> Pdu | None:
         """The next PDU; None when the connection is over instead."""
-        head = self._exactly(6)
+        head = self.exactly(6)
         if not head:
             return None
         assert len(head) == 6, f"the connection ended inside a PDU header: {head!r}"
         kind, length = struct.unpack(">BxI", head)
-        body = self._exactly(length)
+        body = self.exactly(length)
         assert len(body) == length, "the connection ended inside a PDU"
         return Pdu(kind, body)
 
     def rest(self) -> bytes:
         """Everything until the connection is over."""
-        return self._exactly(1 << 40)
+        return self.exactly(1 << 40)
 
     def expect(self, kind: int) -> Pdu:
         got = self.receive()

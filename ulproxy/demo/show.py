@@ -44,7 +44,8 @@ def show(console: Console, *, once: bool) -> int:
 
 def _set_up(console: Console, stack: ExitStack, signals: Signals) -> tuple[Stage, list[Relay]]:
     """Start both devices and both relays; `stack` undoes it in reverse order."""
-    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ulproxy-demo-")))
+    made = tempfile.TemporaryDirectory(prefix="ulproxy-demo-", ignore_cleanup_errors=True)
+    folder = Path(stack.enter_context(made))
     pacs = Pacs("PACS_MAIN", folder / "pacs")
     station = Workstation("WS1", folder / "received")
     with signals.held():

@@ -359,11 +359,13 @@ class Join:
                 Record("association rejected", {**facts, "answer": tuple(rejection)}, warning=True)
             )
             return
-        event = "association ended" if self._request is not None else "connection ended"
+        if self._request is None:
+            self._effects.append(Record("connection ended", facts, warning=warning))
+            return
         for side in (self._inbound, self._onward):
             facts[f"{_name(side)}_messages"] = side.messages_passed
             facts[f"{_name(side)}_octets"] = side.octets_passed
-        self._effects.append(Record(event, facts, warning=warning))
+        self._effects.append(Record("association ended", facts, warning=warning))
 
     @property
     def _callee(self) -> str:

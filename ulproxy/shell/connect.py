@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import os
 import socket
 from typing import Any
 
@@ -27,6 +28,12 @@ async def connect(loop: asyncio.AbstractEventLoop, endpoint: Endpoint) -> socket
         else:
             return sock
     raise failure
+
+
+def reason(error: OSError) -> str:
+    """What went wrong, in the system's words; event loops put the address in theirs."""
+    known = error.errno is not None and not isinstance(error, socket.gaierror)
+    return os.strerror(error.errno) if known else str(error)
 
 
 async def _addresses(

@@ -28,6 +28,7 @@ from ulproxy.pdu.reader import CommandFragment
 from ulproxy.pdu.types import Rejection, Result
 from ulproxy.pdu.writer import command_message
 from ulproxy.policy.endpoints import Endpoint
+from ulproxy.shell.connect import reason
 
 VERIFICATION: Final = "1.2.840.10008.1.1"
 _IMPLICIT_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2"
@@ -51,7 +52,7 @@ def echo(endpoint: Endpoint, called: str, calling: str, seconds: float) -> tuple
     except TimeoutError:
         raise EchoError(f"no answer within {seconds:g} s") from None
     except OSError as error:
-        raise EchoError(f"{endpoint}: {error.strerror or error}") from None
+        raise EchoError(f"{endpoint}: {reason(error)}") from None
     return status, time.monotonic() - began
 
 

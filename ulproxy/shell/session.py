@@ -29,7 +29,7 @@ from ulproxy.relay.effects import (
     Timer,
 )
 from ulproxy.relay.join import Join
-from ulproxy.shell.connect import connect
+from ulproxy.shell.connect import connect, reason
 from ulproxy.shell.transport import Transport
 from ulproxy.watch.log import logger
 
@@ -192,7 +192,7 @@ class Session:
             sock = await connect(self._loop, endpoint)
         except OSError as error:
             self._opening = None
-            self._lost(End.ONWARD, f"{endpoint}: {error.strerror or error}")
+            self._lost(End.ONWARD, f"{endpoint}: {reason(error)}")
             return
         self._opening = None
         self._transports[End.ONWARD] = Transport(self._loop, sock, self._house.buffer, self)

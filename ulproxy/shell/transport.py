@@ -13,6 +13,8 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final, Protocol
 
+from ulproxy.shell.connect import reason
+
 # 256 KiB is what a loopback or 10 GbE read fills; larger ones fall out of the L2 cache.
 RECEIVE_BUFFER: Final = 256 * 1024
 _QUICKACK: Final = getattr(socket, "TCP_QUICKACK", None)
@@ -140,4 +142,4 @@ class Transport:
         if self._closed:
             return
         self.close()
-        self._owner.connection_lost(self, error.strerror or str(error) if error else "closed")
+        self._owner.connection_lost(self, reason(error) if error else "closed")

@@ -6,6 +6,7 @@ import sys
 from typing import Literal, TextIO
 
 import structlog
+from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
 LogFormat = Literal["auto", "text", "json"]
 
@@ -14,7 +15,7 @@ def configure(log_format: LogFormat, stream: TextIO | None = None) -> None:
     """Sets up structlog for the process; `auto` is text where the stream is a terminal."""
     stream = sys.stderr if stream is None else stream
     text = log_format == "text" or (log_format == "auto" and stream.isatty())
-    renderer: structlog.typing.Processor = (
+    renderer: Processor = (
         structlog.dev.ConsoleRenderer(colors=stream.isatty(), sort_keys=False)
         if text
         else structlog.processors.JSONRenderer()
@@ -24,6 +25,7 @@ def configure(log_format: LogFormat, stream: TextIO | None = None) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=not text),
             structlog.processors.dict_tracebacks if not text else structlog.dev.set_exc_info,
+            _in_order,
             renderer,
         ],
         logger_factory=structlog.PrintLoggerFactory(stream),
@@ -31,7 +33,13 @@ def configure(log_format: LogFormat, stream: TextIO | None = None) -> None:
     )
 
 
-def logger(**facts: object) -> structlog.typing.FilteringBoundLogger:
+def _in_order(_logger: object, _name: str, line: EventDict) -> EventDict:
+    """When, how bad and what come first, whoever reads it."""
+    first = {key: line.pop(key) for key in ("timestamp", "level", "event") if key in line}
+    return {**first, **line}
+
+
+def logger(**facts: object) -> FilteringBoundLogger:
     """A logger that says these facts on every line."""
-    bound: structlog.typing.FilteringBoundLogger = structlog.get_logger(**facts)
+    bound: FilteringBoundLogger = structlog.get_logger(**facts)
     return bound
