@@ -32,8 +32,9 @@ async def connect(loop: asyncio.AbstractEventLoop, endpoint: Endpoint) -> socket
 
 def reason(error: OSError) -> str:
     """What went wrong, in the system's words; event loops put the address in theirs."""
-    known = error.errno is not None and not isinstance(error, socket.gaierror)
-    return os.strerror(error.errno) if known else str(error)
+    if error.errno is None or isinstance(error, socket.gaierror):
+        return str(error)
+    return os.strerror(error.errno)
 
 
 async def _addresses(
