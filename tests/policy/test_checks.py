@@ -117,6 +117,16 @@ def test_names_titles_and_aliases_are_distinct(more, expected):
     assert_found(problems(edited(more=more)), expected)
 
 
+def test_an_ae_with_faults_is_checked_too_but_not_its_name():
+    more = AE.format("WS1", "insde", 'alias = "HA_WS1"\nname = ""')
+    expected = [
+        (END + 3, "ae[3].network", 'did you mean "inside"?'),
+        (END + 5, "ae[3].alias", "is that of ae[WS1].alias (line 19) too"),
+        (END + 6, "ae[3].name", "is empty"),
+    ]
+    assert_found(problems(edited(more=more)), expected)
+
+
 def test_several_without_an_alias_are_fine():
     assert problems(edited({AE_1 + 4: "", AE_2 + 4: ""}, AE.format("WS2", "inside", ""))) == []
 

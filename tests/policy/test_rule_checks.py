@@ -173,6 +173,25 @@ def test_nothing_follows_from_a_fault(edits, key, said):
     assert_found(problems(text), [(line, key, said)])
 
 
+def test_an_alias_with_faults_hides_nothing():
+    more = WS.format("WS2", 'alias = ""') + RULE_2.format("PACS")
+    assert_found(
+        problems(edited({AE_1 + 4: ""}, more)),
+        [(END + 5, "ae[WS2].alias", "is empty; use 1 to 16")],
+    )
+
+
+def test_the_references_of_a_rule_with_faults():
+    edits = {RULE + 1: 'from = ["ws1"]', RULE + 2: "to = [1]", RULE + 3: 'services = ["mvoe"]'}
+    expected = [
+        (RULE + 1, "rule[1].from", 'no AE is named "ws1"; did you mean "WS1"?'),
+        (RULE + 2, "rule[1].to", "is not a list of texts"),
+        (RULE + 3, "rule[1].services", '"mvoe" is unknown; did you mean "move"?'),
+        (RULE + 4, "rule[1].destinations", 'no AE is named "WS2"'),
+    ]
+    assert_found(problems(edited(edits, 'destinations = ["WS2"]\n')), expected)
+
+
 def test_a_group_can_be_named_once_it_is_built():
     more = '[[group]]\ntitle = "ALL"\nmembers = ["PACS"]\n'
     faults = problems(edited({RULE + 2: 'to = ["ALL"]'}, more))

@@ -73,12 +73,14 @@ REQUIRED = {
     "rule": {"from", "to", "services"},
 }
 TABLES = schema.TABLES | schema.LISTS
+LISTENER = schema.ListenerTable.model_validate({"network": "n", "bind": "127.0.0.1:1"})
 
 
 def found(name, value):
     report = Report(Lines(""), {})
-    table = schema.read_table(TABLES[name], value, (name,), report)
-    assert (table is None) == bool(report.problems)
+    table, whole = schema.read_table(TABLES[name], value, (name,), report)
+    assert whole is not bool(report.problems)
+    assert table is not None or not whole
     return [(problem.key, problem.text) for problem in report.problems]
 
 
@@ -129,10 +131,26 @@ def test_nested_keys(name, nested, key):
 
 def test_values_are_what_they_mean():
     report = Report(Lines(""), {})
-    ae = schema.read_table(schema.AeTable, EVERY_KEY["ae"], ("ae",), report)
+    ae, whole = schema.read_table(schema.AeTable, EVERY_KEY["ae"], ("ae",), report)
     assert ae is not None
+    assert whole
     assert ae.address == Endpoint("a", 104)
     assert ae.tls == schema.AeTls(ca=Path("a"), certificate=Path("b"), key=Path("c"))
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        ({}, (LISTENER, True)),
+        ({"x": 1, "tls": 1}, (LISTENER, False)),
+        ({"network": ""}, (None, False)),
+    ],
+)
+def test_what_can_be_read_of_a_table_with_faults(fault, expected):
+    report = Report(Lines(""), {})
+    entry = {"network": "n", "bind": "127.0.0.1:1"} | fault
+    assert schema.read_table(schema.ListenerTable, entry, ("listener", 0), report) == expected
+    assert {problem.key for problem in report.problems} == {f"listener[1].{key}" for key in fault}
 
 
 @pytest.mark.parametrize(

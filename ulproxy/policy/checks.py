@@ -22,17 +22,18 @@ _MISSPELT: Final = 0.82  # difflib's ratio: "insde" and "inside" have 0.91, "ins
 
 @dataclass
 class Draft:
-    """What could be read of a file; lists by position, without the entries that have faults."""
+    """What could be read of a file; lists by position, without what has faults."""
 
     relay: Relay | None = None
     limits: Limits = field(default_factory=Limits)
     listeners: dict[int, Listener] = field(default_factory=dict)
     aes: dict[int, ApplicationEntity] = field(default_factory=dict)
     rules: dict[int, Rule] = field(default_factory=dict)
-    # Names in entries with faults: they exist, and nothing else is known of them.
+    # What stands in entries with faults: it exists, and little else is known of it.
     vague_names: set[str] = field(default_factory=set)
     vague_networks: set[str] = field(default_factory=set)
     vague_listeners: set[str] = field(default_factory=set)
+    vague_references: dict[KeyPath, tuple[str, ...]] = field(default_factory=dict)
 
 
 def check(draft: Draft, report: Report) -> None:
@@ -62,7 +63,8 @@ def _check_names(draft: Draft, report: Report) -> None:
     aliases: list[tuple[KeyPath, object]] = []
     for index, ae in draft.aes.items():
         titles.append((("ae", index, "title"), (ae.network, ae.title)))
-        names.append((("ae", index, "title" if ae.name == ae.title else "name"), ae.name))
+        if ae.name not in draft.vague_names:
+            names.append((("ae", index, "title" if ae.name == ae.title else "name"), ae.name))
         if ae.alias is not None:
             aliases.append((("ae", index, "alias"), ae.alias))
     same = _distinct(titles, "is that of {} too; titles are unique within a network", report)

@@ -22,7 +22,14 @@ from ulproxy.policy.model import ApplicationEntity, Config, Limits, Listener, Re
 from ulproxy.policy.report import Report
 from ulproxy.policy.rule_checks import RuleChecks
 from ulproxy.policy.toml_lines import KeyPath, read
-from ulproxy.policy.values import Omittable, normal_name, normal_title, suggestion, text_of
+from ulproxy.policy.values import (
+    Omittable,
+    normal_name,
+    normal_title,
+    selectors,
+    suggestion,
+    text_of,
+)
 
 __all__ = [
     "ApplicationEntity",
@@ -115,12 +122,13 @@ class _Reader:
             self._report.problem((key,), f"is not one table; write [{key}] once")
             return
         self._refuse_unbuilt((key,), value)
-        match schema.read_table(schema.TABLES[key], value, (key,), self._report):
-            case Relay() as relay:
-                self._draft.relay = relay
-                self._check_relay(relay)
-            case Limits() as limits:
-                self._draft.limits = limits
+        table, _ = schema.read_table(schema.TABLES[key], value, (key,), self._report)
+        match table:
+            case Relay():
+                self._draft.relay = table
+                self._check_relay(table)
+            case Limits():
+                self._draft.limits = table
             case _:  # has faults, or is not built yet
                 pass
 
@@ -129,17 +137,21 @@ class _Reader:
         if not isinstance(value, list) or len(entries) < len(value):
             self._report.problem((key,), f"is not a list of tables; write [[{key}]] above each")
         for index, entry in entries:
-            self._refuse_unbuilt((key, index), entry)
-            table = schema.read_table(schema.LISTS[key], entry, (key, index), self._report)
+            path = (key, index)
+            self._refuse_unbuilt(path, entry)
+            table, whole = schema.read_table(schema.LISTS[key], entry, path, self._report)
+            if not whole or key == "group":
+                self._add_vague(path, entry)
             match table:
                 case schema.ListenerTable():
                     self._draft.listeners[index] = Listener(table.network, table.bind)
                 case schema.AeTable():
-                    self._draft.aes[index] = self._application_entity(table, ("ae", index))
-                case schema.RuleTable():
-                    self._draft.rules[index] = self._rule(table, index)
+                    sources = self._sources(table, path) if whole else ()
+                    self._draft.aes[index] = _application_entity(table, sources)
+                case schema.RuleTable() if whole:
+                    self._draft.rules[index] = _rule(table, index, self._report.line(path))
                 case _:
-                    self._add_vague(key, entry)
+                    pass
 
     def _refuse_unbuilt(self, path: KeyPath, entry: dict[str, Any]) -> None:
         for (table, key), text in schema.NOT_BUILT.items():
@@ -160,19 +172,6 @@ class _Reader:
                 "is not used in this release: its one worker keeps open moves in memory",
             )
 
-    def _application_entity(self, table: schema.AeTable, path: KeyPath) -> ApplicationEntity:
-        return ApplicationEntity(
-            title=table.title,
-            network=table.network,
-            address=table.address,
-            sources=self._sources(table, path),
-            alias=table.alias,
-            name=table.name or table.title,
-            omit=table.omit,
-            associations=table.associations,
-            move_originator=table.move_originator,
-        )
-
     def _sources(self, table: schema.AeTable, path: KeyPath) -> tuple[IpNetwork, ...]:
         if table.address is None and not table.sources:
             self._report.problem(
@@ -192,24 +191,44 @@ class _Reader:
             )
         return sources or ()
 
-    def _rule(self, table: schema.RuleTable, index: int) -> Rule:
-        return Rule(
-            number=index + 1,
-            line=self._report.line(("rule", index)),
-            from_=table.from_,
-            to=table.to,
-            services=table.services,
-            destinations=table.destinations,
-        )
-
-    def _add_vague(self, key: str, entry: dict[str, Any]) -> None:
-        """Keep what an entry with faults is called, so that others may refer to it."""
+    def _add_vague(self, path: KeyPath, entry: dict[str, Any]) -> None:
+        """Keep what an entry with faults refers to, and what others may refer to."""
         name, title, network = (
-            text.strip() if isinstance(text := entry.get(k), str) else ""
-            for k in ("name", "title", "network")
+            text.strip() if isinstance(text := entry.get(key), str) else ""
+            for key in ("name", "title", "network")
         )
-        if key == "listener":
-            self._draft.vague_listeners.add(network)
-        elif key in ("ae", "group"):
-            self._draft.vague_names |= {name, title}
-            self._draft.vague_networks.add(network)
+        match path[0]:
+            case "listener":
+                self._draft.vague_listeners.add(network)
+            case "ae" | "group":
+                self._draft.vague_names |= {name, title}
+                self._draft.vague_networks.add(network)
+            case _:
+                for key in ("from", "to", "destinations"):
+                    with contextlib.suppress(ValueError):
+                        self._draft.vague_references[*path, key] = selectors(entry.get(key))
+
+
+def _application_entity(table: schema.AeTable, sources: tuple[IpNetwork, ...]) -> ApplicationEntity:
+    return ApplicationEntity(
+        title=table.title,
+        network=table.network,
+        address=table.address,
+        sources=sources,
+        alias=table.alias,
+        name=table.name or table.title,
+        omit=table.omit,
+        associations=table.associations,
+        move_originator=table.move_originator,
+    )
+
+
+def _rule(table: schema.RuleTable, index: int, line: int) -> Rule:
+    return Rule(
+        number=index + 1,
+        line=line,
+        from_=table.from_,
+        to=table.to,
+        services=table.services,
+        destinations=table.destinations,
+    )

@@ -34,7 +34,7 @@ class RuleChecks:
     def check(self) -> None:
         """Report what is wrong with the rules, one by one and together."""
         for index, rule in self._draft.rules.items():
-            path = ("rule", index)
+            path: KeyPath = ("rule", index)
             if self._check_references((*path, "from"), rule.from_):
                 self._check_callers((*path, "from"), rule)
             if self._check_references((*path, "to"), rule.to):
@@ -42,6 +42,8 @@ class RuleChecks:
                 self._check_titles((*path, "to"), rule)
             if rule.destinations is not None:
                 self._check_destinations((*path, "destinations"), rule, rule.destinations)
+        for path, selectors in self._draft.vague_references.items():
+            self._check_references(path, selectors)
         self._check_hidden_destinations()
 
     def _check_references(self, path: KeyPath, selectors: tuple[str, ...]) -> bool:
@@ -139,6 +141,7 @@ class RuleChecks:
             ae.name
             for ae in self._expand(selectors)
             if ae.address and ae.network != network and ae.alias in (None, title)
+            if ae.name not in self._draft.vague_names
         }
 
     def _refuse_hidden(self, path: KeyPath, called: list[str], hidden: list[str]) -> None:

@@ -7,7 +7,7 @@ wrong, and how the key would be right. No value is repeated there: it may be a s
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Final, Literal, TypeVar, get_args
+from typing import Annotated, Any, Final, Literal, TypeVar, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_core import ErrorDetails
@@ -174,14 +174,21 @@ _EXAMPLES: Final = {
 }
 
 
-def read_table(table: type[T], value: object, path: KeyPath, report: Report) -> T | None:
-    """The table, or None after its faults were reported."""
+def read_table(
+    table: type[T], entry: dict[str, Any], path: KeyPath, report: Report
+) -> tuple[T | None, bool]:
+    """What can be read of a table, and whether that is all: faults are reported and left out."""
     try:
-        return table.model_validate(value)
+        return table.model_validate(entry), True
     except ValidationError as error:
-        for fault in error.errors(include_url=False, include_input=False):
-            report.problem(path + fault["loc"], _text(fault, table))
-        return None
+        faults = error.errors(include_url=False, include_input=False)
+    for fault in faults:
+        report.problem(path + fault["loc"], _text(fault, table))
+    faulty = {fault["loc"][0] for fault in faults}
+    try:
+        return table.model_validate({k: entry[k] for k in entry if k not in faulty}), False
+    except ValidationError:
+        return None, False  # it is nothing without these keys
 
 
 def _text(fault: ErrorDetails, table: type[Table]) -> str:
