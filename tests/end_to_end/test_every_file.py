@@ -47,6 +47,7 @@ def stored() -> list[Stored]:
 def ways(
     stored: list[Stored], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Way]]:
+    """A DICOMDIR is a storage object only by its command; rules count its SOP class as `other`."""
     directory = tmp_path_factory.mktemp("every-file")
     syntaxes = sorted({f.transfer_syntax for f in FILES})
     with contextlib.ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
@@ -58,7 +59,7 @@ def ways(
         )
         aes = [ae("SCU", "west"), ae("PACS", "east", pacs, alias="FAR_PACS")]
         running = stack.enter_context(
-            relay(border(aes, [rule(["SCU"], ["PACS"], ["store"])]), directory)
+            relay(border(aes, [rule(["SCU"], ["PACS"], ["store", "other"])]), directory)
         )
         yield {
             "direct": Way("direct", pacs, "PACS"),

@@ -134,6 +134,7 @@ def test_sigterm_lets_a_transfer_end(lane):
         assert pair.client.expect_message().number(0x0900) == 0
         assert relay_of(lane).program.process.poll() is None
         pair.release()
+    lane.forget()  # a probe may have come before the signal did
     assert relay_of(lane).program.exit_code() == 0
 
 

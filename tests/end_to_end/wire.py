@@ -165,14 +165,12 @@ def pdv(context: int, data: bytes, *, command: bool, last: bool) -> bytes:
 def message(context: int, command: Command, data: bytes = b"", fragment: int = 16000) -> bytes:
     """A whole DIMSE message as P-DATA-TF PDUs: the command in one, the data set in fragments."""
     has_data = 0x0001 if data else 0x0101
-    out = pdu(
-        DATA, pdv(context, command_set({**command, 0x800: has_data}), command=True, last=True)
-    )
+    said = command_set({**command, 0x800: has_data})
+    pdus = [pdu(DATA, pdv(context, said, command=True, last=True))]
     for start in range(0, len(data), fragment):
-        piece = data[start : start + fragment]
-        last = start + fragment >= len(data)
-        out += pdu(DATA, pdv(context, piece, command=False, last=last))
-    return out
+        piece, last = data[start : start + fragment], start + fragment >= len(data)
+        pdus.append(pdu(DATA, pdv(context, piece, command=False, last=last)))
+    return b"".join(pdus)
 
 
 def command_set(elements: Command) -> bytes:
@@ -323,7 +321,7 @@ class Peer:
     def expect_message(self) -> Message:
         """The next DIMSE message, command and data set."""
         found: Message | None = None
-        command, data, waiting = b"", b"", True
+        command, data, waiting = bytearray(), bytearray(), True
         while waiting:
             for context, header, fragment in pdvs(self.expect(DATA).body):
                 found = found or Message(context)
@@ -332,13 +330,13 @@ class Peer:
                 if header & 1:
                     command += fragment
                     if header & 2:
-                        found.command = parse_command(command)
+                        found.command = parse_command(bytes(command))
                         waiting = found.number(0x800) != 0x0101
                 else:
                     data += fragment
                     waiting = not header & 2
         assert found is not None
-        found.data = data
+        found.data = bytes(data)
         return found
 
 
