@@ -1,35 +1,47 @@
-"""The log: text on a terminal, one JSON object a line otherwise, always on standard error."""
+"""The log: text on a terminal, one JSON object a line otherwise, always on standard error.
+
+A traceback never shows the values of variables, because those are what peers sent; and a terminal gets no
+control character of theirs.
+"""
 
 from __future__ import annotations
 
 import sys
-from typing import Literal, TextIO
+from typing import Final, Literal, TextIO
 
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
 LogFormat = Literal["auto", "text", "json"]
 
+_TRACEBACKS: Final = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+)
+
 
 def configure(log_format: LogFormat, stream: TextIO | None = None) -> None:
     """Sets up structlog for the process; `auto` is text where the stream is a terminal."""
     stream = sys.stderr if stream is None else stream
     text = log_format == "text" or (log_format == "auto" and stream.isatty())
-    renderer: Processor = (
-        structlog.dev.ConsoleRenderer(colors=stream.isatty(), sort_keys=False)
-        if text
-        else structlog.processors.JSONRenderer()
-    )
+    last: list[Processor] = [structlog.processors.JSONRenderer()]
+    if text:
+        last = [_printable, _console(colors=stream.isatty())]
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=not text),
-            structlog.processors.dict_tracebacks if not text else structlog.dev.set_exc_info,
+            structlog.dev.set_exc_info if text else _TRACEBACKS,
             _in_order,
-            renderer,
+            *last,
         ],
         logger_factory=structlog.PrintLoggerFactory(stream),
         cache_logger_on_first_use=False,
+    )
+
+
+def _console(*, colors: bool) -> Processor:
+    return structlog.dev.ConsoleRenderer(
+        colors=colors, sort_keys=False, exception_formatter=structlog.dev.plain_traceback
     )
 
 
@@ -37,6 +49,14 @@ def _in_order(_logger: object, _name: str, line: EventDict) -> EventDict:
     """When, how bad and what come first, whoever reads it."""
     first = {key: line.pop(key) for key in ("timestamp", "level", "event") if key in line}
     return {**first, **line}
+
+
+def _printable(_logger: object, _name: str, line: EventDict) -> EventDict:
+    """Texts with control characters in them as Python writes them."""
+    for key, value in line.items():
+        if isinstance(value, str) and not value.isprintable():
+            line[key] = ascii(value)
+    return line
 
 
 def logger(**facts: object) -> FilteringBoundLogger:
