@@ -16,7 +16,17 @@ import pytest
 from tests.end_to_end import live
 from tests.end_to_end.peers import ROOT, run_tool
 from tests.end_to_end.tap import UP, Connection, Tap, write_pcap
-from tests.end_to_end.wire import ABORT, CT, Context, abort, associate_rq
+from tests.end_to_end.wire import (
+    ABORT,
+    CT,
+    DATA,
+    Context,
+    abort,
+    associate_rq,
+    parse_command,
+    pdvs,
+    split_pdus,
+)
 
 pytestmark = pytest.mark.xdist_group("two relays")
 ISOLATED = ["unshare", "--user", "--map-root-user", "--net"]
@@ -36,10 +46,22 @@ def kinds(capture: Path, ports: list[int]) -> Counter[int]:
     return Counter(int(kind, 0) for line in lines for kind in line.split(",") if kind)
 
 
-def complaints(capture: Path, ports: list[int]) -> list[str]:
+def complaints(capture: Path, ports: list[int], *fields: str) -> list[str]:
     """Packets that the dissector cannot read, or finds an error in."""
     wrong = "_ws.malformed || _ws.short || (dicom && _ws.expert.severity == error)"
-    return tshark(capture, ports, "-Y", wrong)
+    return tshark(capture, ports, "-Y", wrong, *fields)
+
+
+def misread(payload: str) -> bool:
+    """Whether a packet complained about is a whole, well-formed response command after all.
+
+    Wireshark 4.0 takes the command that follows an encapsulated data set on the same presentation context for
+    more of that data set, whoever sends it: the parser of these tests decides then.
+    """
+    pdus, rest = split_pdus(bytes.fromhex(payload))
+    found = [pdv for each in pdus if each.kind == DATA for pdv in pdvs(each.body)]
+    whole = rest == b"" and len(pdus) == 1 and [header for _, header, _ in found] == [3]
+    return whole and 0x0900 in parse_command(found[0][2])
 
 
 def test_recorded_session(session, tmp_path):
@@ -95,7 +117,8 @@ def test_demonstration(tmp_path):
     ports = sorted({int(port) for port in tshark(capture, [], *asked)})
     assert len(ports) == 6, "two devices and two relays with two listeners each were called"
     found = kinds(capture, ports)
-    assert complaints(capture, ports) == []
+    wrong = complaints(capture, ports, "-T", "fields", "-e", "tcp.payload")
+    assert [payload for payload in wrong if not misread(payload)] == []
     assert found[1] == found[2] > 5
     assert found[4] > 100
     assert set(found) == {1, 2, 4, 5, 6}
