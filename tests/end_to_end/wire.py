@@ -196,6 +196,7 @@ def parse_command(raw: bytes) -> dict[int, bytes]:
         elements[element] = raw[offset + 8 : offset + 8 + length]
         offset += 8 + length
     assert int.from_bytes(elements[0], "little") == len(raw) - 12, "Command Group Length is wrong"
+    assert list(elements) == sorted(elements), "elements are out of order"
     return elements
 
 
