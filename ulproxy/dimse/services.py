@@ -12,6 +12,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Final
 
+from pydicom.config import IGNORE
 from pydicom.uid import UID
 
 from ulproxy.dimse.command import CommandField
@@ -65,7 +66,7 @@ def possible_services(abstract_syntax: str) -> frozenset[Service]:
     """What a presentation context with this abstract syntax can be used for."""
     if (exact := _EXACT.get(abstract_syntax)) is not None:
         return frozenset({exact})
-    uid = UID(abstract_syntax)
+    uid = UID(abstract_syntax, IGNORE)  # it is a peer's: no warning on standard error
     if uid.name in ("", abstract_syntax) or "SOP Class" not in uid.type:
         return UNKNOWN
     for part, service in _BY_NAME:
