@@ -102,6 +102,7 @@ TABLE = """
 1.2.840.10008.5.1.4.34.6.2      CC  ups         N-GET N-ACTION N-EVENT-REPORT  # watch
 1.2.840.10008.5.1.4.34.6.3      CC  ups         C-FIND N-GET N-SET N-ACTION  # pull
 1.2.840.10008.5.1.4.34.6.4      CC  ups         N-EVENT-REPORT  # event
+1.2.840.10008.5.1.4.34.6.5      CC  ups         C-FIND    # query
 1.2.840.10008.5.1.4.34.4.1      CC  ups         N-CREATE N-GET N-ACTION  # push, trial
 1.2.840.10008.5.1.4.33          R   other       N-CREATE  # instance availability
 1.2.840.10008.5.1.1.33          S   other       N-CREATE N-ACTION N-GET  # media creation

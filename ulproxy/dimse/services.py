@@ -48,15 +48,15 @@ _EXACT: Final = {
     "1.2.840.10008.5.1.4.31": Service.WORKLIST,
     "1.2.840.10008.5.1.4.32.1": Service.WORKLIST,  # General Purpose Worklist, retired
 }
-# In this order: the storage classes among the print and UPS numbers are named before those.
+# In this order: what is stored and queried with its own service is named before "Query".
 _BY_NAME: Final = (
     (" - FIND", Service.FIND),
     (" - MOVE", Service.MOVE),
     (" - GET", Service.GET),
     ("Storage", Service.STORE),
-    ("Query", Service.FIND),
     ("Modality Performed Procedure Step", Service.MPPS),
     ("Unified Procedure Step", Service.UPS),
+    ("Query", Service.FIND),
 )
 _PRINT_PREFIX: Final = "1.2.840.10008.5.1.1."
 

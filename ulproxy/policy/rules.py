@@ -31,7 +31,9 @@ from ulproxy.policy.model import ApplicationEntity, Config, Rule
 from ulproxy.policy.names import Names, RelayItself
 
 # Their small data sets carry AE titles, which can be read in these two transfer syntaxes only.
-_MAPPED: Final = frozenset({Service.FIND, Service.WORKLIST, Service.MPPS, Service.COMMITMENT})
+_MAPPED: Final = frozenset(
+    {Service.FIND, Service.WORKLIST, Service.MPPS, Service.COMMITMENT, Service.UPS}
+)
 _LITTLE_ENDIAN: Final = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1")
 
 
