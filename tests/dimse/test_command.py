@@ -365,6 +365,10 @@ INSTANCE_UIDS = [
     (b"1.02", True),  # PS3.5 9.1 forbids the zero, receivers do not care
     (b"1" * 63 + b"\0", True),
     (b"1" * 64, True),
+    (b"1.2" + b" " * 61, True),  # 64
+    (b"1.2" + b"\0" * 63, False),  # 66: a receiver has room for 64
+    (b" 1.2.3", False),
+    (b"\0001.2.3", False),  # empty to who reads until NUL
     (b"1" * 65 + b"\0", False),
     (b"1" * 66, False),
     (b"1.2." * 16, False),  # 64, with a dot in the end

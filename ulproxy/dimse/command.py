@@ -140,10 +140,11 @@ class CommandSet:
     @property
     def has_valid_instance_uid(self) -> bool:
         """False where Affected SOP Instance UID is no UID; a C-STORE-RQ must have one (PS3.7 9.3.1)."""
-        uid = self.text(Element.AFFECTED_SOP_INSTANCE_UID)
+        value = self._elements.get(Element.AFFECTED_SOP_INSTANCE_UID, b"")
+        uid = value.decode("latin-1").rstrip(" \0")
         if not uid:
             return self.command_field != CommandField.C_STORE_RQ
-        return len(uid) <= 64 and _UID.fullmatch(uid) is not None
+        return len(value) <= 64 and _UID.fullmatch(uid) is not None
 
     def replaced(self, changes: dict[Element, str | int | None]) -> CommandSet:
         """Another command set with these values: text for AE, LO and UI, int for US, None = without."""
