@@ -85,7 +85,7 @@ class Lane:
         with contextlib.suppress(BlockingIOError):
             while True:
                 self.acceptor.socket.accept()[0].close()
-        self.acceptor.socket.settimeout(20)
+        self.acceptor.socket.settimeout(40)
 
 
 @contextlib.contextmanager

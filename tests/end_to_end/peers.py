@@ -24,7 +24,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 ORTHANC = "/usr/sbin/Orthanc"
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Seconds until a condition that should hold soon counts as failed; generous, the machine may be busy."""
 
 
@@ -123,7 +123,7 @@ def _environment(nodelay: bool) -> dict[str, str]:
 
 
 def run_tool(
-    *args: str | Path, cwd: Path, nodelay: bool = True, timeout: float = 60
+    *args: str | Path, cwd: Path, nodelay: bool = True, timeout: float = 100
 ) -> subprocess.CompletedProcess[str]:
     """Run a command line tool to its end."""
     return subprocess.run(

@@ -35,7 +35,7 @@ ONE = [Context(1, CT)]
 
 @pytest.fixture(scope="module")
 def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lane]:
-    limits = {"artim": 1.0, "idle": 1.5, "write": 1.0, "associations": 3}
+    limits = {"artim": 1.0, "idle": 1.5, "write": 1.0}
     with lanes(tmp_path_factory.mktemp("impatient"), limits=limits) as made:
         yield made["relay"]
 
@@ -63,7 +63,7 @@ def test_silence_before_the_association(impatient):
     begin = time.monotonic()
     with Peer.connect(impatient.way.port) as client:
         assert client.receive() is None
-    assert 0.9 < time.monotonic() - begin < 6
+    assert 0.9 < time.monotonic() - begin < 20
 
 
 def test_half_a_request(impatient):
@@ -102,13 +102,13 @@ def test_release_that_is_never_answered(impatient):
         assert pair.client.expect(ABORT).body[2:] == bytes([2, 0])
 
 
-def test_too_many_associations(impatient):
-    impatient.forget()
-    with contextlib.ExitStack() as stack:
+def test_too_many_associations(tmp_path):
+    with lanes(tmp_path, limits={"associations": 3}) as made, contextlib.ExitStack() as stack:
+        lane = made["relay"]
         for _ in range(3):
-            stack.enter_context(impatient.associated(ONE))
-        client = stack.enter_context(Peer.connect(impatient.way.port))
-        client.send(associate_rq(ONE, called=impatient.way.called))
+            stack.enter_context(lane.associated(ONE))
+        client = stack.enter_context(Peer.connect(lane.way.port))
+        client.send(associate_rq(ONE, called=lane.way.called))
         assert client.expect(RJ).body[1:] == bytes([2, 3, 2])
 
 

@@ -63,7 +63,7 @@ class Border:
         except BlockingIOError:
             return True
         finally:
-            self.acceptor.socket.settimeout(20)
+            self.acceptor.socket.settimeout(40)
         return False
 
 

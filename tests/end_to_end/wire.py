@@ -257,12 +257,12 @@ class Peer:
 
     def __init__(self, connection: socket.socket) -> None:
         self.socket = connection
-        self.socket.settimeout(20)
+        self.socket.settimeout(40)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     @classmethod
     def connect(cls, port: int) -> Self:
-        return cls(socket.create_connection(("127.0.0.1", port), timeout=20))
+        return cls(socket.create_connection(("127.0.0.1", port), timeout=40))
 
     def __enter__(self) -> Self:
         return self
@@ -350,7 +350,7 @@ class Acceptor:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.bind(("127.0.0.1", 0))
         self.socket.listen(64)
-        self.socket.settimeout(20)
+        self.socket.settimeout(40)
         self.port: int = self.socket.getsockname()[1]
 
     def __enter__(self) -> Self:
