@@ -7,6 +7,8 @@ import contextlib
 import socket
 from collections.abc import Iterator
 
+import pytest
+
 from tests.shell.peers import Peer, eventually
 from ulproxy.shell import transport as module
 from ulproxy.shell.transport import RECEIVE_BUFFER, Transport
@@ -44,16 +46,19 @@ class Owner:
 class Ends:
     """A transport, who owns it, and the peer at the other end."""
 
-    def __init__(self, near: socket.socket, far: socket.socket) -> None:
+    def __init__(self, near: socket.socket, far: socket.socket, size: int) -> None:
         self.owner = Owner()
         self.socket = near
-        buffer = memoryview(bytearray(RECEIVE_BUFFER))
+        buffer = memoryview(bytearray(size))
         self.transport = Transport(asyncio.get_running_loop(), near, buffer, self.owner)
         self.peer = Peer(far)
 
     async def got(self, data: bytes) -> None:
         await eventually(lambda: len(self.owner.data) >= len(data), "the bytes came")
         assert self.owner.data == data
+
+    async def read(self, count: int) -> None:
+        await eventually(lambda: len(self.owner.reads) >= count, f"{count} reads")
 
     async def lost(self) -> str:
         await eventually(lambda: self.owner.lost, "the loss is reported")
@@ -73,9 +78,9 @@ def pair() -> tuple[socket.socket, socket.socket]:
 
 
 @contextlib.contextmanager
-def connected() -> Iterator[Ends]:
+def connected(size: int = RECEIVE_BUFFER) -> Iterator[Ends]:
     near, far = pair()
-    ends = Ends(near, far)
+    ends = Ends(near, far, size)
     with ends.peer:
         yield ends
         ends.transport.close()
@@ -215,6 +220,33 @@ async def test_peer_resets():
         ends.transport.read(wanted=True)
         ends.peer.reset()
         assert await ends.lost() == "Connection reset by peer"
+
+
+@pytest.mark.parametrize("reads", [1, 2, 4])
+@pytest.mark.parametrize("paused", [False, True])
+async def test_peer_resets_behind_its_last_bytes(reads, paused):
+    """Both are there at once: the bytes are read, whatever it takes, and then the loss is seen."""
+    with connected(10_000) as ends:
+        ends.owner.stop = paused
+        ends.transport.read(wanted=True)
+        sent = BIG[: 10_000 * reads - 1]
+        assert ends.peer.socket.send(sent) == len(sent)
+        ends.peer.reset()
+        for count in range(1, reads + 1):
+            await ends.read(count)
+            ends.transport.read(wanted=True)
+        assert await ends.lost() == "Connection reset by peer"
+        assert ends.owner.data == sent
+
+
+async def test_peer_resets_behind_its_last_bytes_with_bytes_unsent():
+    with connected() as ends:
+        ends.transport.read(wanted=True)
+        await ends.fill()
+        await ends.peer.send(b"last words")
+        ends.peer.reset()
+        assert await ends.lost() in {"Connection reset by peer", "Broken pipe"}
+        assert ends.owner.data == b"last words"
 
 
 async def test_peer_resets_with_bytes_unsent():

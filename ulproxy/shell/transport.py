@@ -7,6 +7,7 @@ valid during that call alone.
 
 from __future__ import annotations
 
+import os
 import socket
 from asyncio import AbstractEventLoop
 from collections import deque
@@ -36,7 +37,17 @@ class Owner(Protocol):
 class Transport:
     """One connection. `unsent` is what the peer has not taken yet, in bytes."""
 
-    __slots__ = ("_buffer", "_closed", "_loop", "_owner", "_queue", "_reading", "_socket", "unsent")
+    __slots__ = (
+        "_buffer",
+        "_closed",
+        "_error",
+        "_loop",
+        "_owner",
+        "_queue",
+        "_reading",
+        "_socket",
+        "unsent",
+    )
 
     def __init__(
         self, loop: AbstractEventLoop, sock: socket.socket, buffer: memoryview, owner: Owner
@@ -51,6 +62,7 @@ class Transport:
         self._queue: deque[memoryview] = deque()
         self._reading = False
         self._closed = False
+        self._error: OSError | None = None
         self.unsent = 0
 
     def read(self, wanted: bool) -> None:
@@ -113,7 +125,16 @@ class Transport:
         if count < len(self._buffer) and _QUICKACK is not None:
             # A peer with Nagle on waits for our ACK before it sends the rest of a message.
             self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+        if number := self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            # A reset came behind these bytes. libuv has stopped watching by now, and uvloop does not say so.
+            self._error = OSError(number, os.strerror(number))
+            self._loop.call_soon(self._watch_again)
         self._owner.data_received(self, self._buffer[:count])
+
+    def _watch_again(self) -> None:
+        if self._reading:
+            self.read(wanted=False)
+            self.read(wanted=True)
 
     def _writable(self) -> None:
         piece = self._queue[0]
@@ -142,4 +163,5 @@ class Transport:
         if self._closed:
             return
         self.close()
-        self._owner.connection_lost(self, reason(error) if error else "closed")
+        first = self._error or error
+        self._owner.connection_lost(self, reason(first) if first else "closed")
