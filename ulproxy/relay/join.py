@@ -130,13 +130,15 @@ class Join:
         return self._pair.take()
 
     def shutdown(self, text: str) -> list[Effect]:
-        """Ends the association at once."""
+        """Ends the association at once; an end that has nothing to be told any more is closed."""
+        silent = [
+            side
+            for side in (self._inbound, self._onward)
+            if side.association.state in (State.Sta2, State.Sta13)
+        ]
         self._abort_both(text)
-        if (
-            not self._inbound.association.open
-            and self._inbound.association.state is not State.Sta13
-        ):
-            self._pair.cut(self._inbound)
+        for side in silent:
+            self._pair.cut(side)
         return self._pair.take()
 
     @property
