@@ -123,13 +123,19 @@ class Transport:
             self._lose(None)
             return
         if count < len(self._buffer) and _QUICKACK is not None:
-            # A peer with Nagle on waits for our ACK before it sends the rest of a message.
-            self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+            self._acknowledge()
         if number := self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             # A reset came behind these bytes. libuv has stopped watching by now, and uvloop does not say so.
             self._error = OSError(number, os.strerror(number))
             self._loop.call_soon(self._watch_again)
         self._owner.data_received(self, self._buffer[:count])
+
+    def _acknowledge(self) -> None:
+        """A peer with Nagle on waits for our ACK before it sends the rest of a message."""
+        try:
+            self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+        except OSError:  # not every kernel that has a name for it has it
+            return
 
     def _watch_again(self) -> None:
         if self._reading:
