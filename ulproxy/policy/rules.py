@@ -154,7 +154,7 @@ class Policy:
             return Reject(CALLING_AE_TITLE_NOT_RECOGNIZED, caller)
         open_moves = moving_to(caller.name)
         called = self.names.called(request.called_ae_title, peer.network)
-        if isinstance(called, RelayItself):
+        if isinstance(called, RelayItself) and not _only_echo(request):
             called = self._sole_destination(open_moves, peer.network) or called
         if isinstance(called, RelayItself):
             return _answer(request, caller)
@@ -262,6 +262,14 @@ def _is_destination(rule: Rule, caller: ApplicationEntity, destination: Applicat
     if rule.destinations is None:  # the caller itself, nobody else
         return destination is caller
     return not set(_keys(destination)).isdisjoint(rule.destinations)
+
+
+def _only_echo(request: AAssociateRQ) -> bool:
+    """Archives may verify a destination before they send to it."""
+    return all(
+        possible_services(context.abstract_syntax) == {Service.ECHO}
+        for context in request.presentation_contexts
+    )
 
 
 def _answer(request: AAssociateRQ, caller: ApplicationEntity) -> Answer | Reject:
