@@ -138,6 +138,8 @@ def test_not_callable_by_this_caller(rules):
 def test_an_ae_without_an_address_cannot_be_called():
     decision = policy(rule("*", "*")).decide(request("WS1", "SENDER"), peer())
     assert rejected(decision) == CALLED_REFUSED
+    assert isinstance(decision, Reject)
+    assert decision.text == "SENDER has no address: it only calls"
 
 
 def test_every_context_refused():

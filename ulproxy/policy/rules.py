@@ -191,9 +191,10 @@ class Policy:
         asked_back = {s for rule in self.rules(callee, caller) for s in rule.services}
         reachable = services or is_destination or Service.COMMITMENT in asked_back
         if callee.address is None or not reachable:
-            return Reject(
-                CALLED_AE_TITLE_NOT_RECOGNIZED, f"no rule lets {caller.name} call {callee.name}"
-            )
+            text = f"no rule lets {caller.name} call {callee.name}"
+            if callee.address is None:
+                text = f"{callee.name} has no address: it only calls"
+            return Reject(CALLED_AE_TITLE_NOT_RECOGNIZED, text)
         rights = _Rights(services, asked_back, is_destination, request.user_information.roles)
         offered, refused = rights.filter(request.presentation_contexts)
         if not offered:
