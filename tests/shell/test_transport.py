@@ -11,7 +11,7 @@ import pytest
 
 from tests.shell.peers import Peer, eventually
 from ulproxy.shell import transport as module
-from ulproxy.shell.transport import RECEIVE_BUFFER, Transport
+from ulproxy.shell.transport import MAX_PIECES, RECEIVE_BUFFER, Transport
 
 BIG = bytes(range(256)) * 40_000
 """More than any socket buffer takes at once."""
@@ -173,6 +173,21 @@ async def test_what_is_not_taken_is_kept_and_follows():
         assert ends.owner.written_calls > 1
         ends.transport.write([b"more"])
         assert await ends.peer.exactly(4) == b"more"
+
+
+@pytest.mark.parametrize("count", [MAX_PIECES - 1, MAX_PIECES, MAX_PIECES + 1, 1025, 100_000])
+@pytest.mark.parametrize("behind", [b"", BIG])
+async def test_many_pieces(count, behind):
+    """A read of 256 KiB may be thousands of small messages, or fragments of two bytes."""
+    with connected() as ends:
+        if behind:
+            ends.transport.write([behind])
+        pieces = [BIG[at : at + 2] for at in range(count)]
+        ends.transport.write(pieces)
+        assert len(ends.transport._queue) <= 1 + MAX_PIECES
+        whole = b"".join([behind, *pieces])
+        assert await ends.peer.exactly(len(whole)) == whole
+        assert ends.owner.lost == []
 
 
 async def test_what_is_kept_is_a_copy():

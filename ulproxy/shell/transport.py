@@ -18,6 +18,8 @@ from ulproxy.shell.connect import reason
 
 # 256 KiB is what a loopback or 10 GbE read fills; larger ones fall out of the L2 cache.
 RECEIVE_BUFFER: Final = 256 * 1024
+# Pieces of one sendmsg: the kernel refuses more than IOV_MAX (1024), and many small ones are joined faster.
+MAX_PIECES: Final = 64
 _QUICKACK: Final = getattr(socket, "TCP_QUICKACK", None)
 
 
@@ -79,6 +81,8 @@ class Transport:
         """Sends what the peer takes now, keeps the rest."""
         if self._closed:
             return
+        if len(data) > MAX_PIECES:
+            data = (b"".join(data),)
         sent = 0
         if not self._queue:
             try:
@@ -123,17 +127,17 @@ class Transport:
             self._lose(None)
             return
         if count < len(self._buffer) and _QUICKACK is not None:
-            self._acknowledge()
+            self._acknowledge(_QUICKACK)
         if number := self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             # A reset came behind these bytes. libuv has stopped watching by now, and uvloop does not say so.
             self._error = OSError(number, os.strerror(number))
             self._loop.call_soon(self._watch_again)
         self._owner.data_received(self, self._buffer[:count])
 
-    def _acknowledge(self) -> None:
+    def _acknowledge(self, option: int) -> None:
         """A peer with Nagle on waits for our ACK before it sends the rest of a message."""
         try:
-            self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+            self._socket.setsockopt(socket.IPPROTO_TCP, option, 1)
         except OSError:  # not every kernel that has a name for it has it
             return
 
