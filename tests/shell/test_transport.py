@@ -289,6 +289,30 @@ async def test_write_to_a_connection_that_is_gone():
         assert len(ends.owner.lost) == 1
 
 
+@pytest.mark.parametrize("reading", [True, False])
+async def test_write_to_a_peer_that_had_its_say(reading):
+    """What it sent before it went is read first, if anything is to be read."""
+    with connected() as ends:
+        ends.transport.read(wanted=reading)
+        ends.peer.socket.send(b"last words")
+        ends.peer.reset()
+        ends.transport.write([b"one"])
+        assert await ends.lost() == "Connection reset by peer"
+        assert bytes(ends.owner.data) == (b"last words" if reading else b"")
+
+
+async def test_owner_closes_when_it_hears_the_last_words():
+    with connected() as ends:
+        ends.owner.close = True
+        ends.transport.read(wanted=True)
+        ends.peer.socket.send(b"last words")
+        ends.peer.reset()
+        ends.transport.write([b"one"])
+        await ends.got(b"last words")
+        await asyncio.sleep(0.02)
+        assert ends.owner.lost == []
+
+
 async def test_close_after_a_write_that_failed():
     with connected() as ends:
         ends.peer.reset()

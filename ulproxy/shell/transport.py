@@ -166,8 +166,14 @@ class Transport:
 
     def _fail(self, error: OSError) -> None:
         """Reports later: whoever writes is in the middle of something."""
-        self.read(wanted=False)
-        self._loop.call_soon(self._lose, error)
+        self._loop.call_soon(self._failed, error)
+
+    def _failed(self, error: OSError) -> None:
+        """A peer that aborts and closes is heard, although it takes nothing any more."""
+        if self._reading:
+            self._error = error
+            self._readable()
+        self._lose(error)
 
     def _lose(self, error: OSError | None) -> None:
         if self._closed:
