@@ -83,7 +83,7 @@ def test_idle_association(impatient):
 def test_pacs_that_does_not_read(impatient):
     impatient.forget()
     user = user_items(131_072)
-    data = message(1, STORE, bytes(64_000_000), 120_000)
+    data = message(1, STORE, bytes(32_000_000), 120_000)
     with impatient.associated(ONE, user, accept_user=user) as pair:
         sending = Progress(pair.client, data)
         sending.start()
