@@ -44,7 +44,7 @@ class _Closing:
         _error: BaseException | None,
         _at: TracebackType | None,
     ) -> None:
-        self.socket.close()
+        self.close()
 
     def close(self) -> None:
         self.socket.close()
@@ -127,11 +127,13 @@ class Peer(_Closing):
 class Acceptor(_Closing):
     """A listening socket: the AE that the relay calls."""
 
-    def __init__(self, receive_buffer: int | None = None, backlog: int = 64) -> None:
-        sock = socket.socket()
+    def __init__(
+        self, receive_buffer: int | None = None, backlog: int = 64, host: str = "127.0.0.1"
+    ) -> None:
+        sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
         if receive_buffer is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        sock.bind(("127.0.0.1", 0))
+        sock.bind((host, 0))
         sock.listen(backlog)
         super().__init__(sock)
         self.port: int = sock.getsockname()[1]
@@ -140,3 +142,19 @@ class Acceptor(_Closing):
         loop = asyncio.get_running_loop()
         sock, _address = await asyncio.wait_for(loop.sock_accept(self.socket), PATIENCE)
         return Peer(sock)
+
+
+class BlackHole(Acceptor):
+    """Listens, but its queue is full: the kernel drops every SYN, so connecting to it takes for ever."""
+
+    def __init__(self) -> None:
+        super().__init__(backlog=0)
+        self._filling = [socket.socket() for _ in range(3)]
+        for sock in self._filling:
+            sock.setblocking(False)
+            sock.connect_ex(("127.0.0.1", self.port))
+
+    def close(self) -> None:
+        for sock in self._filling:
+            sock.close()
+        super().close()

@@ -15,19 +15,24 @@ async def connect(loop: asyncio.AbstractEventLoop, endpoint: Endpoint) -> socket
     """A connected non-blocking socket; raises OSError of the last address that was tried."""
     failure = OSError(f"no address for {endpoint.host}")
     for family, address in await _addresses(loop, endpoint):
-        sock = socket.socket(family, socket.SOCK_STREAM)
-        sock.setblocking(False)
         try:
-            await loop.sock_connect(sock, address)
-        except OSError as error:
-            sock.close()
+            return await _connected(loop, family, address)
+        except OSError as error:  # the kernel may not even know the family
             failure = error
-        except asyncio.CancelledError:
-            sock.close()
-            raise
-        else:
-            return sock
     raise failure
+
+
+async def _connected(
+    loop: asyncio.AbstractEventLoop, family: int, address: tuple[Any, ...]
+) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        await loop.sock_connect(sock, address)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
 def reason(error: OSError) -> str:
