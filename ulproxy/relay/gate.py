@@ -123,23 +123,20 @@ class Gate:
         ):
             text = f"no rule lets {asking.name} ask {asked.name} for {command.request:04X}H"
             return Respond(response(command, Status.NOT_AUTHORIZED), text)
+        operations = self._outstanding[sender]
+        if len(operations) >= MAX_OUTSTANDING:  # before a move is opened, which nobody would close
+            raise RemoteProtocolError(
+                f"{MAX_OUTSTANDING} requests without an answer", AbortReason.NOT_SPECIFIED
+            )
         move = None
         if command.request == CommandField.C_MOVE_RQ:
             move = self._open_move(sender, command, changes)
             if move is None:
                 text = f"no move destination for {asking.name}"
                 return Respond(response(command, Status.MOVE_DESTINATION_UNKNOWN), text)
-        self._remember(sender, command, move)
-        return Pass(command.replaced(changes) if changes else command)
-
-    def _remember(self, sender: End, command: CommandSet, move: OpenMove | None) -> None:
-        operations = self._outstanding[sender]
-        if len(operations) >= MAX_OUTSTANDING:
-            raise RemoteProtocolError(
-                f"{MAX_OUTSTANDING} requests without an answer", AbortReason.NOT_SPECIFIED
-            )
         onward = command.message_id if move is None else move.onward_message_id
         operations.append(_Operation(command.message_id, onward, command.request, move))
+        return Pass(command.replaced(changes) if changes else command)
 
     def _response(self, sender: End, command: CommandSet) -> Verdict:
         operations = self._outstanding[_other(sender)]
