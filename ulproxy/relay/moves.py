@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Container
 from dataclasses import dataclass
 
+from ulproxy.errors import RemoteProtocolError
+from ulproxy.pdu.types import AbortReason
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OpenMove:
@@ -43,7 +46,8 @@ class Moves:
         """Remembers a C-MOVE.
 
         The Message ID goes on unchanged, unless the archive has an open move that would look the same and
-        is not: then another one is told to it, which is not in `taken` either.
+        is not: then another one is told to it, which is not in `taken` either. Raises RemoteProtocolError
+        where none is left.
         """
         alike = [m for m in self._open.get(archive, ()) if m.shown_caller == shown_caller]
         others = {
@@ -54,7 +58,11 @@ class Moves:
         onward = message_id
         if onward in others:
             used = {m.onward_message_id for m in alike}
-            onward = next(n for n in range(0xFFFF, 0, -1) if n not in used and n not in taken)
+            free = (n for n in range(0xFFFF, 0, -1) if n not in used and n not in taken)
+            onward = next(free, 0)
+            if not onward:
+                text = f"no Message ID is left for {caller} to {archive}"
+                raise RemoteProtocolError(text, AbortReason.NOT_SPECIFIED)
         move = OpenMove(caller, archive, destination, shown_caller, message_id, onward)
         self._open.setdefault(archive, []).append(move)
         return move
