@@ -36,6 +36,8 @@ class Service(StrEnum):
 
 UNKNOWN: Final = frozenset({Service.STORE, Service.OTHER})
 _QUERY_RETRIEVE: Final = frozenset({Service.FIND, Service.MOVE, Service.GET})
+# Retrieve AE Title, Station AE Title and the like (PS3.4 C, F, J, K).
+_NAMING: Final = frozenset({Service.FIND, Service.WORKLIST, Service.MPPS, Service.COMMITMENT})
 _FIND: Final = frozenset({Service.FIND, Service.WORKLIST, Service.UPS})
 
 _EXACT: Final = {
@@ -94,3 +96,8 @@ def service_of(abstract_syntax: str, request: int) -> Service:
     only = next(iter(possible))
     normalized = (Service.MPPS, Service.COMMITMENT, Service.PRINT, Service.UPS)
     return only if only in normalized else Service.OTHER
+
+
+def names_aes(abstract_syntax: str) -> bool:
+    """Whether its data sets are small and name AEs by their titles, which a relay has to map."""
+    return not possible_services(abstract_syntax).isdisjoint(_NAMING)

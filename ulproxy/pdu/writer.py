@@ -36,10 +36,19 @@ def command_message(context_id: int, command: bytes, maximum_length: int) -> byt
 
     `maximum_length` is the receiver's, in bytes: 0 = no limit, else at least 8.
     """
+    return _fragments(context_id, 0b01, command, maximum_length)
+
+
+def data_set_message(context_id: int, data_set: bytes, maximum_length: int) -> bytes:
+    """The same for a data set, as data fragments."""
+    return _fragments(context_id, 0b00, data_set, maximum_length)
+
+
+def _fragments(context_id: int, control: int, data: bytes, maximum_length: int) -> bytes:
     room = (maximum_length - 6) & ~1 if maximum_length else UNLIMITED_FRAGMENT
     parts = []
-    for start in range(0, len(command), room):
-        fragment = command[start : start + room]
-        control = 0b01 | (0b10 if start + room >= len(command) else 0)
-        parts += [p_data_header(context_id, control, len(fragment)), fragment]
+    for start in range(0, len(data) or 1, room):  # an empty one has a fragment too
+        fragment = data[start : start + room]
+        last = 0b10 if start + room >= len(data) else 0
+        parts += [p_data_header(context_id, control | last, len(fragment)), fragment]
     return b"".join(parts)

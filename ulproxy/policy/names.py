@@ -40,3 +40,15 @@ class Names:
     def shown(self, ae: ApplicationEntity, network: str) -> str:
         """The title by which `network` knows `ae`."""
         return ae.title if ae.network == network else ae.alias or self.relay_title
+
+    def translated(
+        self, title: str, sender: ApplicationEntity, receiver: ApplicationEntity
+    ) -> str:
+        """What `receiver` calls the AE that `sender` calls `title`.
+
+        One that is not in the file is called as the sender is, since it is the sender that speaks of it.
+        """
+        ae = self.called(title, sender.network)
+        if isinstance(ae, RelayItself):
+            return self.relay_title
+        return self.shown(sender if ae is None else ae, receiver.network)

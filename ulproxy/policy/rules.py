@@ -14,7 +14,7 @@ from itertools import product
 from typing import Final, NamedTuple
 
 from ulproxy.dimse.command import CommandField
-from ulproxy.dimse.services import Service, possible_services, service_of
+from ulproxy.dimse.services import Service, names_aes, possible_services, service_of
 from ulproxy.pdu.associate import AAssociateRQ, PresentationContextRQ
 from ulproxy.pdu.items import RoleSelection
 from ulproxy.pdu.types import (
@@ -125,12 +125,19 @@ class Policy:
         self, caller: ApplicationEntity, callee: ApplicationEntity, title: str
     ) -> ApplicationEntity | None:
         """The AE that `caller` calls `title`, if a rule lets it move there; None = A801H."""
+        found = self.move_rule(caller, callee, title)
+        return None if found is None else found[0]
+
+    def move_rule(
+        self, caller: ApplicationEntity, callee: ApplicationEntity, title: str
+    ) -> tuple[ApplicationEntity, Rule] | None:
+        """The same with the first rule that lets it."""
         destination = self.names.called(title, caller.network)
         if not isinstance(destination, ApplicationEntity) or destination.address is None:
             return None
         for rule in self.rules(caller, callee):
             if Service.MOVE in rule.services and _is_destination(rule, caller, destination):
-                return destination
+                return destination, rule
         return None
 
     def decide(
@@ -240,7 +247,7 @@ class _Rights:
                 refused[context.context_id] = Result.USER_REJECTION
                 continue
             syntaxes = context.transfer_syntaxes
-            if services & _MAPPED:
+            if names_aes(context.abstract_syntax):
                 syntaxes = tuple(name for name in syntaxes if name in _LITTLE_ENDIAN)
             if syntaxes:
                 offered.append(context._replace(transfer_syntaxes=syntaxes))

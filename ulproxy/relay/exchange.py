@@ -10,13 +10,14 @@ from typing import Final
 
 from ulproxy.dimse.command import CommandSet
 from ulproxy.dimse.message import Message
+from ulproxy.dimse.titles import mapped
 from ulproxy.errors import RemoteProtocolError
 from ulproxy.pdu.reader import CommandFragment, PDataRun
 from ulproxy.pdu.types import AbortReason
-from ulproxy.pdu.writer import command_message
+from ulproxy.pdu.writer import command_message, data_set_message
 from ulproxy.relay.effects import Record, SendData
 from ulproxy.relay.gate import Drop, Gate, LocalGate, Pass
-from ulproxy.relay.pair import Pair, Side
+from ulproxy.relay.pair import Collected, Pair, Side
 
 # Answers of our own that wait while a data set is sent to the same peer; more, and it asks without end.
 MAX_WAITING: Final = 256
@@ -33,7 +34,9 @@ class Exchange:
     def data_run(self, side: Side, run: PDataRun) -> None:
         """Passes on what came of a data set, if its message passes."""
         side.messages.data_run(run)
-        if side.passing:
+        if side.collected is not None:
+            self._collect(side, side.collected, run)
+        elif side.passing:
             receiver = self._pair.other(side)
             if receiver.association.may_send_data:
                 receiver.fragment_left = run.remaining
@@ -49,7 +52,7 @@ class Exchange:
             return
         verdict = self._gate.judge(side.end, message)
         if isinstance(verdict, Pass):
-            self._pass(side, message.context_id, verdict.command)
+            self._pass(side, message.context_id, verdict)
         elif isinstance(verdict, Drop):
             self._record("message dropped", side, message, verdict.text)
         else:
@@ -59,12 +62,29 @@ class Exchange:
         if not message.command.has_data_set:
             self._message_ended(side)
 
-    def _pass(self, side: Side, context_id: int, command: CommandSet) -> None:
+    def _pass(self, side: Side, context_id: int, verdict: Pass) -> None:
+        side.messages_passed += 1
+        if verdict.titles is not None:
+            side.collected = Collected(context_id, verdict.command, verdict.titles)
+            return
         receiver = self._pair.other(side)
         side.passing = True
-        side.messages_passed += 1
         receiver.message_open = True
-        self._write(receiver, context_id, command)
+        self._write(receiver, context_id, verdict.command)
+
+    def _collect(self, side: Side, message: Collected, run: PDataRun) -> None:
+        """Holds a small data set until it is whole, then passes its message on in one piece."""
+        data_set = message.collector.take(run)
+        if data_set is None:
+            return
+        side.collected = None
+        data_set = mapped(data_set, *message.titles)
+        receiver = self._pair.other(side)
+        if receiver.association.may_send_data:
+            side.octets_passed += len(data_set)
+            data = data_set_message(message.context_id, data_set, receiver.maximum_length)
+            self._write(receiver, message.context_id, message.command)
+            self._effects.append(SendData(receiver.end, data))
 
     def _message_ended(self, side: Side) -> None:
         receiver = self._pair.other(side)

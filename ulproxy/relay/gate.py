@@ -10,6 +10,8 @@ from typing import Final, NamedTuple
 
 from ulproxy.dimse.command import CommandField, CommandSet, Element, Status, response
 from ulproxy.dimse.message import Message
+from ulproxy.dimse.services import names_aes
+from ulproxy.dimse.titles import Mapping
 from ulproxy.errors import RemoteProtocolError
 from ulproxy.pdu.types import AbortReason
 from ulproxy.policy.model import ApplicationEntity
@@ -21,10 +23,25 @@ from ulproxy.relay.moves import Moves, OpenMove
 MAX_OUTSTANDING: Final = 4096
 
 
+class Context(NamedTuple):
+    """An accepted presentation context."""
+
+    abstract_syntax: str
+    transfer_syntax: str
+
+
+class Titles(NamedTuple):
+    """How the AE titles in a data set are mapped, and the transfer syntax that it is in."""
+
+    transfer_syntax: str
+    mapping: Mapping
+
+
 class Pass(NamedTuple):
-    """The message goes on, with this command set."""
+    """The message goes on, with this command set; its data set as it comes, or with titles mapped."""
 
     command: CommandSet
+    titles: Titles | None = None
 
 
 class Respond(NamedTuple):
@@ -75,7 +92,7 @@ class LocalGate:
 class Gate:
     """Judges the messages of one association between two AEs.
 
-    `contexts` are the abstract syntaxes of the accepted presentation contexts by id.
+    `contexts` are the accepted presentation contexts by id.
     """
 
     def __init__(
@@ -84,7 +101,7 @@ class Gate:
         moves: Moves,
         caller: ApplicationEntity,
         callee: ApplicationEntity,
-        contexts: dict[int, str],
+        contexts: dict[int, Context],
     ) -> None:
         self._policy = policy
         self._moves = moves
@@ -105,7 +122,7 @@ class Gate:
         if command.command_field == CommandField.C_CANCEL_RQ:
             return self._cancel(sender, command)
         if command.is_response:
-            return self._response(sender, command)
+            return self._response(sender, message)
         if not command.has_valid_instance_uid:
             text = "Affected SOP Instance UID is no UID"
             return Respond(response(command, Status.INVALID_OBJECT_INSTANCE), text)
@@ -117,7 +134,7 @@ class Gate:
         caused = False
         if command.request == CommandField.C_STORE_RQ:
             caused = self._sub_operation(sender, command, changes)
-        abstract_syntax = self._contexts[message.context_id]
+        abstract_syntax = self._contexts[message.context_id].abstract_syntax
         if not caused and not self._policy.may_send(
             asking, asked, abstract_syntax, command.request
         ):
@@ -136,9 +153,10 @@ class Gate:
                 return Respond(response(command, Status.MOVE_DESTINATION_UNKNOWN), text)
         onward = command.message_id if move is None else move.onward_message_id
         operations.append(_Operation(command.message_id, onward, command.request, move))
-        return Pass(command.replaced(changes) if changes else command)
+        return self._passed(sender, message, changes)
 
-    def _response(self, sender: End, command: CommandSet) -> Verdict:
+    def _response(self, sender: End, message: Message) -> Verdict:
+        command = message.command
         operations = self._outstanding[_other(sender)]
         asked = (command.message_id, command.request)
         operation = next((o for o in operations if (o.onward_message_id, o.request) == asked), None)
@@ -152,7 +170,23 @@ class Gate:
             changes[Element.ERROR_COMMENT] = None
         if operation.message_id != operation.onward_message_id:
             changes[Element.MESSAGE_ID_BEING_RESPONDED_TO] = operation.message_id
-        return Pass(command.replaced(changes) if changes else command)
+        return self._passed(sender, message, changes)
+
+    def _passed(self, sender: End, message: Message, changes: Changes) -> Pass:
+        command = message.command.replaced(changes) if changes else message.command
+        return Pass(command, self._titles(sender, message) if self._crosses else None)
+
+    def _titles(self, sender: End, message: Message) -> Titles | None:
+        """Small data sets of the information models name AEs; those of images pass as they are."""
+        context = self._contexts[message.context_id]
+        if not message.command.has_data_set or not names_aes(context.abstract_syntax):
+            return None
+        sending, receiving = self._ae[sender], self._ae[_other(sender)]
+
+        def mapping(_tag: int, title: str) -> str:
+            return self._policy.names.translated(title, sending, receiving)
+
+        return Titles(context.transfer_syntax, mapping)
 
     def _cancel(self, sender: End, command: CommandSet) -> Verdict:
         """PS3.7 9.3.2.3: no response to this one, and it may cross the final response."""
@@ -198,22 +232,35 @@ class Gate:
         asked = self._outstanding[_other(sender)]
         if any(operation.request == CommandField.C_GET_RQ for operation in asked):
             return True
-        originator = command.text(Element.MOVE_ORIGINATOR_AE_TITLE)
         archive, destination = self._ae[sender].name, self._ae[_other(sender)].name
         moves = [move for move in self._moves.at(archive) if move.destination == destination]
-        if not originator:
-            return bool(moves)
-        told = (originator, command.unsigned(Element.MOVE_ORIGINATOR_MESSAGE_ID))
-        for move in moves:
-            if (move.shown_caller, move.onward_message_id) == told:
-                changes[Element.MOVE_ORIGINATOR_MESSAGE_ID] = move.message_id
-                changes[Element.MOVE_ORIGINATOR_AE_TITLE] = self._known_as(
-                    self._policy.ae(move.caller), sender
-                )
-                return True
-        if self._crosses:
-            self._map_originator(originator, sender, changes)
-        return False
+        if (
+            Element.MOVE_ORIGINATOR_AE_TITLE in command
+            or Element.MOVE_ORIGINATOR_MESSAGE_ID in command
+        ):
+            self._set_originator(sender, command, moves, changes)
+        return bool(moves)
+
+    def _set_originator(
+        self, sender: End, command: CommandSet, moves: list[OpenMove], changes: Changes
+    ) -> None:
+        """Sets Move Originator back to the caller's own names, as far as it can be told.
+
+        The destination is the same for all of `moves`, so nothing is misled where it cannot: archives have
+        said their own title there, or no Message ID. Then nothing is said.
+        """
+        title = command.text(Element.MOVE_ORIGINATOR_AE_TITLE)
+        number = command.unsigned(Element.MOVE_ORIGINATOR_MESSAGE_ID)
+        move = _told(moves, title, number)
+        if move is None and not moves and self._crosses:
+            self._map_originator(title, sender, changes)
+        elif move is None and moves:
+            changes[Element.MOVE_ORIGINATOR_AE_TITLE] = None
+            changes[Element.MOVE_ORIGINATOR_MESSAGE_ID] = None
+        elif move is not None:
+            caller = self._policy.ae(move.caller)
+            changes[Element.MOVE_ORIGINATOR_AE_TITLE] = self._known_as(caller, sender)
+            changes[Element.MOVE_ORIGINATOR_MESSAGE_ID] = move.message_id
 
     def _map_originator(self, originator: str, sender: End, changes: Changes) -> None:
         """A move that did not pass here: what the receiver calls its originator, or nothing."""
@@ -227,6 +274,19 @@ class Gate:
         if ae is None:
             return None
         return self._policy.names.shown(ae, self._ae[_other(sender)].network)
+
+
+def _told(moves: list[OpenMove], title: str, number: int) -> OpenMove | None:
+    """The move that a Move Originator names: by both of its elements, or by one if that is enough."""
+    for alike in (
+        [m for m in moves if (m.shown_caller, m.onward_message_id) == (title, number)],
+        [m for m in moves if m.onward_message_id == number],
+        [m for m in moves if m.shown_caller == title],
+        moves,
+    ):
+        if len({(move.caller, move.message_id) for move in alike}) == 1:
+            return alike[0]
+    return None
 
 
 def _other(end: End) -> End:

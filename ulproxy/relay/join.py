@@ -48,7 +48,7 @@ from ulproxy.relay.effects import (
     Timer,
 )
 from ulproxy.relay.exchange import Exchange
-from ulproxy.relay.gate import Gate, LocalGate
+from ulproxy.relay.gate import Context, Gate, LocalGate
 from ulproxy.relay.negotiate import inbound_answer, onward_request, own_answer
 from ulproxy.relay.pair import Pair, Side
 from ulproxy.relay.sniff import spoken
@@ -252,12 +252,14 @@ class Join:
         self._inbound.maximum_length = request.user_information.maximum_length
         self._inbound.association.limit_received(answer.user_information.maximum_length)
         accepted = {
-            c.context_id for c in answer.presentation_contexts if c.result == Result.ACCEPTANCE
+            context.context_id: context.transfer_syntax
+            for context in answer.presentation_contexts
+            if context.result == Result.ACCEPTANCE
         }
         contexts = {
-            c.context_id: c.abstract_syntax
-            for c in request.presentation_contexts
-            if c.context_id in accepted
+            context.context_id: Context(context.abstract_syntax, accepted[context.context_id])
+            for context in request.presentation_contexts
+            if context.context_id in accepted
         }
         if self._forward is not None:
             caller, callee = self._forward.caller, self._forward.callee

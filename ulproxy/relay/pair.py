@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 from ulproxy.dimse.command import CommandSet
 from ulproxy.dimse.message import MessageReader
 from ulproxy.pdu.association import Association, Close, Output, Send, StartArtim, StopArtim
+from ulproxy.pdu.collector import Collector
 from ulproxy.pdu.fsm import Role, State
 from ulproxy.relay.effects import (
     CloseTransport,
@@ -15,6 +18,17 @@ from ulproxy.relay.effects import (
     StopTimer,
     Timer,
 )
+from ulproxy.relay.gate import Titles
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """A message whose data set is held until its titles can be mapped."""
+
+    context_id: int
+    command: CommandSet
+    titles: Titles
+    collector: Collector = field(default_factory=Collector)
 
 
 class Side:
@@ -22,6 +36,7 @@ class Side:
 
     __slots__ = (
         "association",
+        "collected",
         "end",
         "fragment_left",
         "maximum_length",
@@ -42,6 +57,9 @@ class Side:
 
         # What the peer sends:
         self.passing = False  # the message under way goes onward
+        self.collected: Collected | None = (
+            None  # the message under way, which goes on when it is whole
+        )
         self.reply: tuple[int, CommandSet] | None = None  # due when the message under way has ended
         self.messages_passed = 0
         self.octets_passed = 0  # of data fragments, headers included
