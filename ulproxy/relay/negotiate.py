@@ -94,6 +94,7 @@ def inbound_answer(
     )
     asked, told = proposed.user_information, answer.user_information
     identity = asked.user_identity
+    extended = {one.sop_class_uid for one in asked.sop_class_extended}
     information = UserInformation(
         maximum_length=least(told.maximum_length, max_pdu),
         implementation_class_uid=IMPLEMENTATION_CLASS_UID,
@@ -103,9 +104,7 @@ def inbound_answer(
         ),
         roles=_roles(asked.roles, told.roles),
         sop_class_extended=tuple(
-            one
-            for one in told.sop_class_extended
-            if one.sop_class_uid in {item.sop_class_uid for item in asked.sop_class_extended}
+            one for one in told.sop_class_extended if one.sop_class_uid in extended
         ),
         server_response=told.server_response
         if identity is not None and identity.positive_response_requested
