@@ -10,7 +10,7 @@ run: $(VENV)/.demo
 	$(PY) -m ulproxy demo $(ARGS)
 
 test: $(VENV)/.test peers
-	$(PY) -m pytest -n 2 --dist loadgroup $(ARGS)
+	$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: lint cover
 
