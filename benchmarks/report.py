@@ -141,6 +141,7 @@ def machine() -> dict[str, object]:
             (line.partition(": ")[2] for line in cpus if line.startswith("model name")), ""
         ),
         "cores": os.cpu_count(),
+        "load": os.getloadavg()[0],  # of the minute before: others at work spoil wall times
         "kernel": platform.release(),
         "python": platform.python_version(),
         "dcmtk": _says("storescu", "--version").partition("\n")[0],
