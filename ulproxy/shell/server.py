@@ -16,7 +16,7 @@ from ulproxy.policy.rules import Policy
 from ulproxy.relay.border import Border
 from ulproxy.shell.listen import Port, open_socket
 from ulproxy.shell.pending import Pending
-from ulproxy.shell.session import Session
+from ulproxy.shell.session import Session, say
 from ulproxy.shell.transport import RECEIVE_BUFFER
 from ulproxy.watch.log import logger
 
@@ -87,7 +87,7 @@ class Server:
             self._pending.victim().shutdown("too many connections without an association")
 
     def _exhausted(self, error: OSError) -> None:
-        self._log.error("cannot accept", why=error.strerror, sessions=len(self._sessions))
+        say(self._log.error, "cannot accept", why=error.strerror, sessions=len(self._sessions))
 
     def changed(self, session: Session) -> None:
         """Keeps the books on a session after whatever happened to it."""
@@ -113,15 +113,20 @@ class Server:
             self._move_listeners(config.listeners)
         except ConfigError as error:
             for problem in error.problems:
-                self._log.error(
-                    "reload refused", line=problem.line, key=problem.key, why=problem.text
+                say(
+                    self._log.error,
+                    "reload refused",
+                    line=problem.line,
+                    key=problem.key,
+                    why=problem.text,
                 )
             return
         except OSError as error:
-            self._log.error("reload refused", why=error.strerror)
+            say(self._log.error, "reload refused", why=error.strerror)
             return
         self.border.policy = policy = Policy(config)
-        self._log.info("reloaded", file=str(self._path), associations=self.border.admission.total)
+        associations = self.border.admission.total
+        say(self._log.info, "reloaded", file=str(self._path), associations=associations)
         if config.relay.on_revoke == "abort":
             for session in list(self._sessions):
                 if session.join.would_be_refused(policy):
@@ -150,8 +155,9 @@ class Server:
     def _stop(self, number: signal.Signals) -> None:
         if self._stopping.is_set():
             self._hurry.set()
-        self._log.info("stopping", signal=number.name, associations=self.border.admission.total)
         self._stopping.set()
+        associations = self.border.admission.total
+        say(self._log.info, "stopping", signal=number.name, associations=associations)
 
     async def _drain(self, seconds: float | None) -> None:
         for port in self._ports:

@@ -9,7 +9,7 @@ import asyncio
 import ipaddress
 import secrets
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final, Protocol
 
@@ -35,6 +35,12 @@ from ulproxy.watch.log import logger
 
 # Answers of the relay's own pile up only for a peer that asks and does not read: then it is not read either.
 MAX_UNSENT: Final = 1 << 20
+
+
+def say(log: Callable[..., object], event: str, **facts: object) -> None:
+    """Logs; a log that cannot be written to is no reason to do anything else differently."""
+    with suppress(OSError, ValueError):
+        log(event, **facts)
 
 
 class House(Protocol):
@@ -123,16 +129,18 @@ class Session:
         try:
             yield
         except Exception:
-            self._log.exception("internal error")
             self._tear_down()
+            say(self._log.exception, "internal error")
         self._house.changed(self)
 
     def _tear_down(self) -> None:
+        self.broken = True
         for end in End:
             self._close(end)
             with suppress(Exception):
-                self.join.lost(end, "internal error")
-        self.broken = True
+                for effect in self.join.lost(end, "internal error"):
+                    if isinstance(effect, Record):
+                        self._record(effect)
 
     # What the join asks for
 
@@ -213,14 +221,7 @@ class Session:
         facts = record.facts
         if record.event.endswith(" ended"):
             facts = {**facts, "seconds": round(self._loop.time() - self._began, 3)}
-        log = self._log.warning if record.warning else self._log.info
-        try:
-            log(record.event, **facts)
-        except (
-            OSError,
-            ValueError,
-        ):  # a log that cannot be written to is no reason to cut anybody off
-            return
+        say(self._log.warning if record.warning else self._log.info, record.event, **facts)
 
     # Timers
 
