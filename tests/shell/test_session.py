@@ -141,7 +141,7 @@ async def test_pacs_by_address_and_by_name(tmp_path, address):
             await running.empty()
 
 
-@pytest.mark.parametrize("how", ["refuses"])
+@pytest.mark.parametrize("how", ["refuses", "vanishes"])
 async def test_pacs_that_cannot_be_reached(tmp_path, log, monkeypatch, how):
     """Refused, or gone before the relay has looked at the connection."""
     with Acceptor() as acceptor:

@@ -68,7 +68,7 @@ class Session:
         self.join = Join(house.border, Peer(network, address))
         self._began = self._loop.time()
         self._log = logger(id=secrets.token_hex(4), network=network, peer=f"{host}:{port}")
-        self._transports = {End.INBOUND: Transport(self._loop, sock, house.buffer, self)}
+        self._transports = {End.INBOUND: self._transport(sock)}
         self._timers: dict[tuple[End, Timer], asyncio.TimerHandle] = {}
         self._opening: asyncio.Task[None] | None = None
         self._last_read = self._began
@@ -198,15 +198,22 @@ class Session:
     async def _open(self, endpoint: Endpoint) -> None:
         try:
             sock = await connect(self._loop, endpoint)
+            self._transports[End.ONWARD] = self._transport(sock)
         except OSError as error:
             self._opening = None
             self._lost(End.ONWARD, f"{endpoint}: {reason(error)}")
             return
         self._opening = None
-        self._transports[End.ONWARD] = Transport(self._loop, sock, self._house.buffer, self)
         with self._guarded():
             self._execute(self.join.connected())
             self._balance()
+
+    def _transport(self, sock: socket.socket) -> Transport:
+        try:
+            return Transport(self._loop, sock, self._house.buffer, self)
+        except OSError:  # reset before we looked
+            sock.close()
+            raise
 
     def _close(self, end: End) -> None:
         self._stop_timers(end)
