@@ -342,6 +342,21 @@ async def stop(sending: asyncio.Task[None]) -> None:
     await asyncio.wait({sending})
 
 
+async def test_idle_limit_while_a_slow_receiver_reads(tmp_path):
+    """A byte that goes out is one, too."""
+    limits = {**LIMITS, "idle": 10.0, "write": 600.0}
+    async with joined(tmp_path, receive_buffer=4096, limits=limits) as (running, pair):
+        _, sending = await held_back(pair)
+        running.pass_time(9.9)
+        await read_some(pair)
+        running.pass_time(9.9)
+        assert running.admitted == 1
+        running.pass_time(0.1)
+        assert running.admitted == 0
+        await stop(sending)
+        pair.close()
+
+
 async def test_write_limit(tmp_path):
     """Restarted by every byte that is taken. Within a PDU nothing can be said, so it just ends."""
     async with joined(tmp_path, receive_buffer=4096, limits=LIMITS) as (running, pair):

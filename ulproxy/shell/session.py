@@ -254,7 +254,9 @@ class Session:
                 return
         if timer in (Timer.IDLE, Timer.WRITE):
             # Both are restarted by every byte, which is cheaper to look up now than to do each time.
-            last = self._last_read if timer is Timer.IDLE else self._last_write
+            last = self._last_write
+            if timer is Timer.IDLE:
+                last = max(last, self._last_read)
             left = last + seconds - self._loop.time()
             if left > 0:
                 self._timers[end, timer] = self._loop.call_later(
