@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydicom._uid_dict import UID_dictionary
 
 from ulproxy.dimse.command import CommandField
-from ulproxy.dimse.services import UNKNOWN, Service, possible_services, service_of
+from ulproxy.dimse.services import UNKNOWN, Service, names_aes, possible_services, service_of
 
 COMMANDS = {
     "C-STORE": 0x0001,
@@ -186,6 +186,13 @@ def test_media_storage_directory_is_never_stored_over_a_network():
     assert possible_services("1.2.840.10008.1.3.10") == {Service.OTHER}
 
 
+@pytest.mark.parametrize(("abstract_syntax", "_annex", "service"), [row[:3] for row in ROWS])
+def test_whose_data_sets_name_aes(abstract_syntax, _annex, service):
+    """Identifiers, worklists and steps, reports: not what is stored or printed."""
+    naming = {"find", "worklist", "mpps", "commitment", "ups"}
+    assert names_aes(abstract_syntax) is (service in naming)
+
+
 UNHEARD_OF = [
     "1.2.826.0.1.3680043.9.9999.1",  # of a manufacturer
     "1.3.12.2.1107.5.9.1",  # CSA non-image, which its manufacturer stores and finds
@@ -206,6 +213,7 @@ UNHEARD_OF = [
 def test_an_abstract_syntax_that_nobody_knows(abstract_syntax):
     """The contract: `store` for C-STORE, `other` for the rest, offered onward for either."""
     assert possible_services(abstract_syntax) == {Service.STORE, Service.OTHER} == UNKNOWN
+    assert not names_aes(abstract_syntax)
     for command, field in COMMANDS.items():
         expected = {"C-STORE": "store", "C-ECHO": "echo"}.get(command, "other")
         assert service_of(abstract_syntax, field) == expected

@@ -113,3 +113,21 @@ def test_what_is_shown_means_the_same_when_it_is_said(name, network):
         assert NAMES.shown(one, network) == "HOSP_A"
     else:
         assert meant is one
+
+
+@pytest.mark.parametrize(
+    ("title", "sender", "receiver", "expected"),
+    [
+        ("PACS", "PACS out", "WS1", "HB_PACS"),  # itself, as the other one calls it
+        ("HA_WS1", "PACS in", "PACS out", "HA_PACS"),  # an alias is no title at home
+        ("HA_WS1", "PACS out", "CT", "HOSP_A"),  # the namesake, which has no alias
+        ("HOSP_A", "PACS out", "CT", "HOSP_A"),
+        ("ELSEWHERE", "PACS out", "CT", "HB_PACS"),  # not in the file: whoever speaks of it
+        ("", "PACS out", "CT", "HB_PACS"),
+        ("WS1", "CT", "PACS out", "HA_WS1"),
+        ("CT", "CT", "PACS out", "HOSP_A"),
+        ("HB_PACS", "CT", "PACS out", "PACS"),
+    ],
+)
+def test_translated(title, sender, receiver, expected):
+    assert NAMES.translated(title, AES[sender], AES[receiver]) == expected

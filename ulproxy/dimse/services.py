@@ -36,8 +36,10 @@ class Service(StrEnum):
 
 UNKNOWN: Final = frozenset({Service.STORE, Service.OTHER})
 _QUERY_RETRIEVE: Final = frozenset({Service.FIND, Service.MOVE, Service.GET})
-# Retrieve AE Title, Station AE Title and the like (PS3.4 C, F, J, K).
-_NAMING: Final = frozenset({Service.FIND, Service.WORKLIST, Service.MPPS, Service.COMMITMENT})
+# Retrieve AE Title, Station AE Title and the like (PS3.4 C, F, J, K, CC).
+_NAMING: Final = frozenset(
+    {Service.FIND, Service.WORKLIST, Service.MPPS, Service.COMMITMENT, Service.UPS}
+)
 _FIND: Final = frozenset({Service.FIND, Service.WORKLIST, Service.UPS})
 
 _EXACT: Final = {

@@ -30,10 +30,7 @@ from ulproxy.pdu.types import (
 from ulproxy.policy.model import ApplicationEntity, Config, Rule
 from ulproxy.policy.names import Names, RelayItself
 
-# Their small data sets carry AE titles, which can be read in these two transfer syntaxes only.
-_MAPPED: Final = frozenset(
-    {Service.FIND, Service.WORKLIST, Service.MPPS, Service.COMMITMENT, Service.UPS}
-)
+# What the relay itself speaks, and reads AE titles in.
 _LITTLE_ENDIAN: Final = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1")
 
 
