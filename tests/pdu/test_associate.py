@@ -78,6 +78,12 @@ def test_spaces_around_a_title_are_not_significant(raw, title):
     assert (request.called_ae_title, request.calling_ae_title) == (title, title)
 
 
+def test_the_reserved_bytes_behind_the_titles_belong_to_neither():
+    request = dataclasses.replace(RQ, titles=b"CALLED-IS-LONG-1CALLING-IS-LONG2" + b"x" * 32)
+    assert request.called_ae_title == "CALLED-IS-LONG-1"
+    assert request.calling_ae_title == "CALLING-IS-LONG2"
+
+
 # Forms that are invalid or may look so. `build` says what differs from a plain request.
 
 

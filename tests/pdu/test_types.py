@@ -99,6 +99,7 @@ def test_the_rejections_that_the_contract_names(name, triple):
 
 def test_limits():
     assert types.MAX_CONTROL_PDU == 1024 * 1024
+    assert types.MAX_COMMAND == 64 * 1024
     # Versions, reserved, two titles of 16 bytes, reserved (PS3.8 Table 9-11).
     assert types.MIN_ASSOCIATE_PDU == 2 + 2 + 16 + 16 + 32
     assert types.APPLICATION_CONTEXT_NAME == "1.2.840.10008.3.1.1.1"
