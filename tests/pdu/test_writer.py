@@ -30,6 +30,11 @@ octets = st.integers(0, 255)
             writer.command_message(5, b"abcd", 8),
             "04 00 00000008 00000004 05 01 6162 04 00 00000008 00000004 05 03 6364",
         ),
+        (writer.data_set_message(5, b"", 0), "04 00 00000006 00000002 05 02"),
+        (
+            writer.data_set_message(5, b"abcd", 8),
+            "04 00 00000008 00000004 05 00 6162 04 00 00000008 00000004 05 02 6364",
+        ),
     ],
 )
 def test_bytes(written, expected):
@@ -65,13 +70,16 @@ def test_a_header_is_that_of_a_fragment_alone_in_its_pdu(context_id, control, da
 commands = st.integers(1, 300).map(lambda half: bytes(i % 251 for i in range(2 * half)))
 
 
-@given(st.sampled_from([1, 3, 255]), commands, st.integers(8, 700))
-def test_a_command_message_keeps_to_the_receivers_maximum(context_id, command, maximum):
+@pytest.mark.parametrize(
+    ("write", "kind"), [(writer.command_message, 1), (writer.data_set_message, 0)]
+)
+@given(context_id=st.sampled_from([1, 3, 255]), command=commands, maximum=st.integers(8, 700))
+def test_a_message_keeps_to_the_receivers_maximum(write, kind, context_id, command, maximum):
     """PS3.8 D.1, E.1: no longer than it takes, even, and no more fragments than needed."""
-    message = writer.command_message(context_id, command, maximum)
+    message = write(context_id, command, maximum)
     parts = decode_p_data(message)
     assert b"".join(data for *_, data in parts) == command
-    assert [control for _, control, _ in parts] == [1] * (len(parts) - 1) + [3]
+    assert [control for _, control, _ in parts] == [kind] * (len(parts) - 1) + [kind | 2]
     assert {context for context, *_ in parts} == {context_id}
     room = maximum - 6 - maximum % 2
     assert all(len(data) == room for *_, data in parts[:-1])
