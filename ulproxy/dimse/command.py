@@ -66,25 +66,56 @@ class Status(IntEnum):
 NO_DATA_SET: Final = 0x0101
 _RESPONSE: Final = 0x8000
 _ELEMENT: Final = struct.Struct("<HHL")
+# Looked at in every message; a member of an enumeration costs 0.15 µs each time (Python 3.11).
+_COMMAND_FIELD: Final = int(Element.COMMAND_FIELD)
+_MESSAGE_ID: Final = int(Element.MESSAGE_ID)
+_RESPONDED_TO: Final = int(Element.MESSAGE_ID_BEING_RESPONDED_TO)
+_COMMAND_DATA_SET_TYPE: Final = int(Element.COMMAND_DATA_SET_TYPE)
+_STATUS: Final = int(Element.STATUS)
+_AFFECTED_SOP_INSTANCE_UID: Final = int(Element.AFFECTED_SOP_INSTANCE_UID)
+_C_STORE_RQ: Final = int(CommandField.C_STORE_RQ)
+_C_CANCEL_RQ: Final = int(CommandField.C_CANCEL_RQ)
+_PENDING: Final = (int(Status.PENDING), int(Status.PENDING_WARNING))
+_REQUIRED: Final = (_COMMAND_FIELD, _COMMAND_DATA_SET_TYPE)
 _UNSIGNED_SHORTS: Final = (
-    Element.COMMAND_FIELD,
-    Element.MESSAGE_ID,
-    Element.MESSAGE_ID_BEING_RESPONDED_TO,
-    Element.COMMAND_DATA_SET_TYPE,
-    Element.STATUS,
-    Element.MOVE_ORIGINATOR_MESSAGE_ID,
+    *_REQUIRED,
+    _MESSAGE_ID,
+    _RESPONDED_TO,
+    _STATUS,
+    int(Element.MOVE_ORIGINATOR_MESSAGE_ID),
 )
 # PS3.5 9.1; a component may not be empty: receivers have used the UID as a file name.
 _UID: Final = re.compile(r"[0-9]+(\.[0-9]+)*")
 
 
 class CommandSet:
-    """A command set: element number -> value as it stands on the wire, padding included."""
+    """A command set: element number -> value as it stands on the wire, padding included.
 
-    __slots__ = ("_elements",)
+    `command_field` is Command Field (0000,0100), `request` the same without the bit that makes it a response.
+    `message_id` is that of a request; of a response or a C-CANCEL-RQ, the one being responded to.
+    """
 
-    def __init__(self, elements: dict[int, bytes]) -> None:
+    __slots__ = (
+        "_elements",
+        "_encoded",
+        "command_field",
+        "has_data_set",
+        "is_response",
+        "message_id",
+        "request",
+    )
+
+    def __init__(self, elements: dict[int, bytes], encoded: bytes = b"") -> None:
         self._elements = elements
+        self._encoded = (
+            encoded  # as it came, where it did: nothing is computed anew for what passes
+        )
+        self.command_field = field = self.unsigned(_COMMAND_FIELD)
+        self.request = field & ~_RESPONSE
+        self.is_response = field >= _RESPONSE
+        answers = self.is_response or field == _C_CANCEL_RQ
+        self.message_id = self.unsigned(_RESPONDED_TO if answers else _MESSAGE_ID)
+        self.has_data_set = self.unsigned(_COMMAND_DATA_SET_TYPE) != NO_DATA_SET
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, CommandSet) and self._elements == other._elements
@@ -97,53 +128,26 @@ class CommandSet:
     def __contains__(self, element: int) -> bool:
         return element in self._elements
 
-    def unsigned(self, element: Element) -> int:
+    def unsigned(self, element: int) -> int:
         """An element of VR US; 0 where it is absent."""
         return int.from_bytes(self._elements.get(element, b""), "little")
 
-    def text(self, element: Element) -> str:
+    def text(self, element: int) -> str:
         """An element of VR AE, UI or LO without its padding; empty where it is absent."""
         return self._elements.get(element, b"").decode("latin-1").strip(" \0")
 
     @property
-    def command_field(self) -> int:
-        """Command Field (0000,0100)."""
-        return self.unsigned(Element.COMMAND_FIELD)
-
-    @property
-    def request(self) -> int:
-        """The Command Field without the bit that makes it a response."""
-        return self.command_field & ~_RESPONSE
-
-    @property
-    def is_response(self) -> bool:
-        """Whether bit 15 of the Command Field is set."""
-        return bool(self.command_field & _RESPONSE)
-
-    @property
     def is_pending(self) -> bool:
         """Whether this response is to be followed by another one (PS3.7 annex C: FF00H, FF01H)."""
-        return self.unsigned(Element.STATUS) in (Status.PENDING, Status.PENDING_WARNING)
-
-    @property
-    def message_id(self) -> int:
-        """Message ID of a request; of a response or a C-CANCEL-RQ, the one being responded to."""
-        if self.is_response or self.command_field == CommandField.C_CANCEL_RQ:
-            return self.unsigned(Element.MESSAGE_ID_BEING_RESPONDED_TO)
-        return self.unsigned(Element.MESSAGE_ID)
-
-    @property
-    def has_data_set(self) -> bool:
-        """Command Data Set Type (0000,0800): anything but 0101H."""
-        return self.unsigned(Element.COMMAND_DATA_SET_TYPE) != NO_DATA_SET
+        return self.unsigned(_STATUS) in _PENDING
 
     @property
     def has_valid_instance_uid(self) -> bool:
         """False where Affected SOP Instance UID is no UID; a C-STORE-RQ must have one (PS3.7 9.3.1)."""
-        value = self._elements.get(Element.AFFECTED_SOP_INSTANCE_UID, b"")
+        value = self._elements.get(_AFFECTED_SOP_INSTANCE_UID, b"")
         uid = value.decode("latin-1").rstrip(" \0")
         if not uid:
-            return self.command_field != CommandField.C_STORE_RQ
+            return self.command_field != _C_STORE_RQ
         return len(value) <= 64 and _UID.fullmatch(uid) is not None
 
     def replaced(self, changes: dict[Element, str | int | None]) -> CommandSet:
@@ -158,6 +162,8 @@ class CommandSet:
 
     def encode(self) -> bytes:
         """The bytes of the command set, elements ascending, with its group length (PS3.7 6.3.1)."""
+        if self._encoded:
+            return self._encoded
         body = b"".join(
             _ELEMENT.pack(0, element, len(value)) + value
             for element, value in sorted(self._elements.items())
@@ -211,31 +217,32 @@ def _ascii(text: str) -> str | None:
 def decode(data: bytes) -> CommandSet:
     """Reads a command set; raises RemoteProtocolError where its structure is broken (reason 6)."""
     elements: dict[int, bytes] = {}
-    position, previous = 0, -1
-    while position < len(data):
-        if len(data) - position < _ELEMENT.size:
+    position, previous, end = 0, -1, len(data)
+    unpack = _ELEMENT.unpack_from
+    while position < end:
+        if end - position < 8:
             raise RemoteProtocolError("command set ends within an element")
-        group, number, length = _ELEMENT.unpack_from(data, position)
-        position += _ELEMENT.size
+        group, number, length = unpack(data, position)
+        position += 8
         if group or number <= previous:
             raise RemoteProtocolError(
                 f"({group:04X},{number:04X}) in a command set, or out of order"
             )
-        if length & 1 or length > len(data) - position:
+        if length & 1 or length > end - position:
             raise RemoteProtocolError(f"(0000,{number:04X}) of {length} bytes in a command set")
         elements[number] = data[position : position + length]
         position += length
         previous = number
-    _check(elements, len(data))
-    return CommandSet(elements)
+    _check(elements, end)
+    return CommandSet(elements, data)
 
 
 def _check(elements: dict[int, bytes], total: int) -> None:
     """Group length first and right, the two fields without which no message can be told, US of 2."""
-    group_length = elements.pop(Element.COMMAND_GROUP_LENGTH, b"")
+    group_length = elements.pop(0, b"")
     if len(group_length) != 4 or int.from_bytes(group_length, "little") != total - 12:
         raise RemoteProtocolError("Command Group Length is missing or wrong")
-    for element in (Element.COMMAND_FIELD, Element.COMMAND_DATA_SET_TYPE):
+    for element in _REQUIRED:
         if element not in elements:
             raise RemoteProtocolError(f"no (0000,{element:04X}) in a command set")
     for element in _UNSIGNED_SHORTS:

@@ -29,47 +29,50 @@ class _Awaited(Enum):
     DATA_FRAGMENT = auto()
 
 
+_MESSAGE, _COMMAND_FRAGMENT, _DATA_FRAGMENT = _Awaited
+
+
 class MessageReader:
     """Follows the messages that one side sends, on the contexts that were accepted."""
 
     def __init__(self, contexts: Container[int]) -> None:
         self._contexts = contexts
-        self._awaited = _Awaited.MESSAGE
+        self._awaited = _MESSAGE
         self._context_id = 0
         self._command = bytearray()
 
     @property
     def under_way(self) -> bool:
         """Whether a message has begun and not ended."""
-        return self._awaited is not _Awaited.MESSAGE
+        return self._awaited is not _MESSAGE
 
     def command_fragment(self, fragment: CommandFragment) -> Message | None:
         """Takes a piece of a command fragment; returns the message when its command set is whole.
 
         Raises RemoteProtocolError: not the moment for a command, an unknown context, too long or broken.
         """
-        if self._awaited is _Awaited.MESSAGE:
+        if self._awaited is _MESSAGE:
             if fragment.context_id not in self._contexts:
                 raise RemoteProtocolError(
                     f"presentation context {fragment.context_id} not accepted"
                 )
-            self._context_id, self._awaited = fragment.context_id, _Awaited.COMMAND_FRAGMENT
-        self._expect(_Awaited.COMMAND_FRAGMENT, fragment.context_id)
-        self._command += fragment.data
-        if len(self._command) > MAX_COMMAND:
+            self._context_id, self._awaited = fragment.context_id, _COMMAND_FRAGMENT
+        self._expect(_COMMAND_FRAGMENT, fragment.context_id)
+        if len(self._command) + len(fragment.data) > MAX_COMMAND:
             raise RemoteProtocolError(f"command set of more than {MAX_COMMAND} bytes")
         if not fragment.last:
+            self._command += fragment.data
             return None
-        command = decode(bytes(self._command))
+        command = decode(b"".join((self._command, fragment.data)))
         self._command.clear()
-        self._awaited = _Awaited.DATA_FRAGMENT if command.has_data_set else _Awaited.MESSAGE
+        self._awaited = _DATA_FRAGMENT if command.has_data_set else _MESSAGE
         return Message(fragment.context_id, command)
 
     def data_run(self, run: PDataRun) -> None:
         """Takes a run of data fragments; raises RemoteProtocolError where none is awaited."""
-        self._expect(_Awaited.DATA_FRAGMENT, run.context_id)
+        self._expect(_DATA_FRAGMENT, run.context_id)
         if run.last:
-            self._awaited = _Awaited.MESSAGE
+            self._awaited = _MESSAGE
 
     def _expect(self, awaited: _Awaited, context_id: int) -> None:
         if self._awaited is not awaited or context_id != self._context_id:

@@ -117,21 +117,21 @@ class PduReader:
                 position = self._fragment(unread, position, position, events)
             elif self._pdu_left:
                 position = self._pdv_header(unread, position, events)
-            elif self._at_data_fragment(unread, position):
+            elif self._at_fragment(unread, position, _COMMAND | _LAST):
                 position = self._fragment(unread, position, position + 12, events)
             else:
                 position = self._pdu_header(unread, position, events)
         return position, events
 
-    def _at_data_fragment(self, unread: memoryview, position: int) -> bool:
-        """Whether a data fragment alone in its PDU starts here, with all of its twelve bytes."""
+    def _at_fragment(self, unread: memoryview, position: int, flags_allowed: int) -> bool:
+        """Whether a fragment alone in its PDU starts here, with all of its twelve bytes."""
         if self._head or len(unread) - position < 12:
             return False
         kind, length, pdv_length, context_id, flags = _BOTH.unpack_from(unread, position)
         if (
             kind != _P_DATA_TF_RESERVED_0
             or length != pdv_length + 4
-            or flags & ~_LAST
+            or flags & ~flags_allowed
             or length < 6
             or length & 1
             or length > (self.maximum_length or length)
@@ -155,7 +155,7 @@ class PduReader:
             position += self._fragment_left
             self._fragment_left = 0
             last = bool(self._flags & _LAST)
-            if last or self._pdu_left or not self._at_data_fragment(unread, position):
+            if last or self._pdu_left or not self._at_fragment(unread, position, _LAST):
                 break
             if self._context_id != context_id:  # the header just read belongs to the next run
                 self._fragment_left = 0

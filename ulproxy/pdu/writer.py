@@ -46,8 +46,10 @@ def data_set_message(context_id: int, data_set: bytes, maximum_length: int) -> b
 
 def _fragments(context_id: int, control: int, data: bytes, maximum_length: int) -> bytes:
     room = (maximum_length - 6) & ~1 if maximum_length else UNLIMITED_FRAGMENT
+    if len(data) <= room:  # an empty data set has a fragment too
+        return p_data_header(context_id, control | 0b10, len(data)) + data
     parts = []
-    for start in range(0, len(data) or 1, room):  # an empty one has a fragment too
+    for start in range(0, len(data), room):
         fragment = data[start : start + room]
         last = 0b10 if start + room >= len(data) else 0
         parts += [p_data_header(context_id, control | last, len(fragment)), fragment]

@@ -58,6 +58,17 @@ class Drop(NamedTuple):
 
 
 Verdict = Pass | Respond | Drop
+
+# Compared in every message; a member of an enumeration costs 0.15 µs each time (Python 3.11).
+_INBOUND, _ONWARD = End.INBOUND, End.ONWARD
+_REQUESTS: Final = frozenset(int(field) for field in CommandField)
+_C_STORE_RQ: Final = int(CommandField.C_STORE_RQ)
+_C_GET_RQ: Final = int(CommandField.C_GET_RQ)
+_C_MOVE_RQ: Final = int(CommandField.C_MOVE_RQ)
+_C_CANCEL_RQ: Final = int(CommandField.C_CANCEL_RQ)
+_ERROR_COMMENT: Final = int(Element.ERROR_COMMENT)
+_ORIGINATOR_TITLE: Final = int(Element.MOVE_ORIGINATOR_AE_TITLE)
+_ORIGINATOR_MESSAGE_ID: Final = int(Element.MOVE_ORIGINATOR_MESSAGE_ID)
 Changes = dict[Element, str | int | None]
 
 
@@ -79,7 +90,7 @@ class LocalGate:
         command = message.command
         if command.command_field == CommandField.C_ECHO_RQ:
             return Respond(response(command, Status.SUCCESS), "")
-        if command.is_response or command.command_field == CommandField.C_CANCEL_RQ:
+        if command.is_response or command.command_field == _C_CANCEL_RQ:
             return Drop("the relay has asked for nothing")
         return Respond(
             response(command, Status.NOT_AUTHORIZED), "the relay itself answers C-ECHO only"
@@ -107,6 +118,8 @@ class Gate:
         self._moves = moves
         self._contexts = contexts
         self._ae = {End.INBOUND: caller, End.ONWARD: callee}
+        self._allowed: dict[tuple[End, str, int], bool] = {}
+        self._crosses = caller.network != callee.network
         self._outstanding: dict[End, list[_Operation]] = {End.INBOUND: [], End.ONWARD: []}
 
     def close(self) -> None:
@@ -119,7 +132,7 @@ class Gate:
     def judge(self, sender: End, message: Message) -> Verdict:
         """What becomes of a message that came from this end; raises RemoteProtocolError."""
         command = message.command
-        if command.command_field == CommandField.C_CANCEL_RQ:
+        if command.command_field == _C_CANCEL_RQ:
             return self._cancel(sender, command)
         if command.is_response:
             return self._response(sender, message)
@@ -132,12 +145,10 @@ class Gate:
         command, asking, asked = message.command, self._ae[sender], self._ae[_other(sender)]
         changes: Changes = {}
         caused = False
-        if command.request == CommandField.C_STORE_RQ:
+        if command.request == _C_STORE_RQ:
             caused = self._sub_operation(sender, command, changes)
         abstract_syntax = self._contexts[message.context_id].abstract_syntax
-        if not caused and not self._policy.may_send(
-            asking, asked, abstract_syntax, command.request
-        ):
+        if not caused and not self._may_send(sender, abstract_syntax, command.request):
             text = f"no rule lets {asking.name} ask {asked.name} for {command.request:04X}H"
             return Respond(response(command, Status.NOT_AUTHORIZED), text)
         operations = self._outstanding[sender]
@@ -146,7 +157,7 @@ class Gate:
                 f"{MAX_OUTSTANDING} requests without an answer", AbortReason.NOT_SPECIFIED
             )
         move = None
-        if command.request == CommandField.C_MOVE_RQ:
+        if command.request == _C_MOVE_RQ:
             move = self._open_move(sender, command, changes)
             if move is None:
                 text = f"no move destination for {asking.name}"
@@ -154,6 +165,17 @@ class Gate:
         onward = command.message_id if move is None else move.onward_message_id
         operations.append(_Operation(command.message_id, onward, command.request, move))
         return self._passed(sender, message, changes)
+
+    def _may_send(self, sender: End, abstract_syntax: str, request: int) -> bool:
+        """Asks the rules once for each kind of message: they are the same for the whole association."""
+        key = (sender, abstract_syntax, request)
+        if key in self._allowed:
+            return self._allowed[key]
+        asking, asked = self._ae[sender], self._ae[_other(sender)]
+        allowed = self._policy.may_send(asking, asked, abstract_syntax, request) is not None
+        if request in _REQUESTS:  # there are few, so a peer cannot make many of them
+            self._allowed[key] = allowed
+        return allowed
 
     def _response(self, sender: End, message: Message) -> Verdict:
         command = message.command
@@ -166,7 +188,7 @@ class Gate:
             operations.remove(operation)
             self._finish(operation)
         changes: Changes = {}
-        if Element.ERROR_COMMENT in command and self._crosses:
+        if _ERROR_COMMENT in command and self._crosses:
             changes[Element.ERROR_COMMENT] = None
         if operation.message_id != operation.onward_message_id:
             changes[Element.MESSAGE_ID_BEING_RESPONDED_TO] = operation.message_id
@@ -202,10 +224,6 @@ class Gate:
         if operation.move is not None:
             self._moves.close(operation.move)
 
-    @property
-    def _crosses(self) -> bool:
-        return self._ae[End.INBOUND].network != self._ae[End.ONWARD].network
-
     def _open_move(self, sender: End, command: CommandSet, changes: Changes) -> OpenMove | None:
         """Maps Move Destination (0000,0600) and remembers the move; None = not a destination."""
         asking, archive = self._ae[sender], self._ae[_other(sender)]
@@ -230,14 +248,11 @@ class Gate:
     def _sub_operation(self, sender: End, command: CommandSet, changes: Changes) -> bool:
         """Whether an operation that passed causes this C-STORE-RQ; sets Move Originator back."""
         asked = self._outstanding[_other(sender)]
-        if any(operation.request == CommandField.C_GET_RQ for operation in asked):
+        if any(operation.request == _C_GET_RQ for operation in asked):
             return True
         archive, destination = self._ae[sender].name, self._ae[_other(sender)].name
         moves = [move for move in self._moves.at(archive) if move.destination == destination]
-        if (
-            Element.MOVE_ORIGINATOR_AE_TITLE in command
-            or Element.MOVE_ORIGINATOR_MESSAGE_ID in command
-        ):
+        if _ORIGINATOR_TITLE in command or _ORIGINATOR_MESSAGE_ID in command:
             self._set_originator(sender, command, moves, changes)
         return bool(moves)
 
@@ -290,4 +305,4 @@ def _told(moves: list[OpenMove], title: str, number: int) -> OpenMove | None:
 
 
 def _other(end: End) -> End:
-    return End.ONWARD if end is End.INBOUND else End.INBOUND
+    return _ONWARD if end is _INBOUND else _INBOUND

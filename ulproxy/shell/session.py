@@ -9,9 +9,9 @@ import asyncio
 import ipaddress
 import secrets
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from typing import Final, Protocol
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final, ParamSpec, Protocol
 
 from ulproxy.policy.endpoints import Endpoint
 from ulproxy.policy.model import Limits
@@ -33,6 +33,7 @@ from ulproxy.shell.connect import connect, reason
 from ulproxy.shell.transport import Transport
 from ulproxy.watch.log import logger
 
+P = ParamSpec("P")
 # Answers of the relay's own pile up only for a peer that asks and does not read: then it is not read either.
 MAX_UNSENT: Final = 1 << 20
 
@@ -86,24 +87,18 @@ class Session:
 
     def start(self) -> None:
         """Serves the connection from now on."""
-        with self._guarded():
-            self._execute(self.join.accepted())
-            self._balance()
+        self._run(self.join.accepted)
 
     def shutdown(self, text: str) -> None:
         """Ends it, saying why in the log."""
-        with self._guarded():
-            self._execute(self.join.shutdown(text))
-            self._balance()
+        self._run(self.join.shutdown, text)
 
     # What the transports report
 
     def data_received(self, transport: Transport, data: memoryview) -> None:
         """Bytes came from one of the ends."""
         self._last_read = self._loop.time()
-        with self._guarded():
-            self._execute(self.join.receive_data(self._end(transport), data))
-            self._balance()
+        self._run(self.join.receive_data, self._end(transport), data)
 
     def written(self, transport: Transport) -> None:
         """One of the ends took what had been waiting."""
@@ -119,15 +114,16 @@ class Session:
 
     def _lost(self, end: End, text: str) -> None:
         self._stop_timers(end)
-        with self._guarded():
-            self._execute(self.join.lost(end, text))
-            self._balance()
+        self._run(self.join.lost, end, text)
 
-    @contextmanager
-    def _guarded(self) -> Iterator[None]:
-        """A bug of ours that a peer has found ends its own association and no other."""
+    def _run(self, happened: Callable[P, list[Effect]], *args: P.args, **kwargs: P.kwargs) -> None:
+        """Tells the join what happened and does what it asks for.
+
+        A bug of ours that a peer has found ends its own association and no other.
+        """
         try:
-            yield
+            self._execute(happened(*args, **kwargs))
+            self._balance()
         except Exception:
             self._tear_down()
             say(self._log.exception, "internal error")
@@ -204,9 +200,7 @@ class Session:
             self._lost(End.ONWARD, f"{endpoint}: {reason(error)}")
             return
         self._opening = None
-        with self._guarded():
-            self._execute(self.join.connected())
-            self._balance()
+        self._run(self.join.connected)
 
     def _transport(self, sock: socket.socket) -> Transport:
         try:
@@ -263,9 +257,7 @@ class Session:
                     left, self._timer_fired, end, timer, seconds
                 )
                 return
-        with self._guarded():
-            self._execute(self.join.expired(end, timer))
-            self._balance()
+        self._run(self.join.expired, end, timer)
 
     def _stop_timer(self, end: End, timer: Timer) -> None:
         handle = self._timers.pop((end, timer), None)
