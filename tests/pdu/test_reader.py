@@ -125,6 +125,7 @@ CORPUS = {
     ),
     "eleven bytes of header are not told yet": (p_data_tf(data_set(b"xy"))[:11], []),
     "a control PDU that is still coming": (RELEASE[:-1], []),
+    "a command of which only the header came": (p_data_tf(command(b"abcd"))[:12], []),
     "a command that is still coming": (
         p_data_tf(command(b"abcd"))[:-2],
         [command_event(b"ab", last=False)],
