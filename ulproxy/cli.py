@@ -128,7 +128,9 @@ def echo_command(config: Path, name: str) -> None:
         _fail(f"{name} has no address: it only calls")
     where = f"{name} ({ae.title} at {ae.address}), called as {loaded.relay.title}"
     try:
-        status, seconds = echo(ae.address, ae.title, loaded.relay.title, loaded.limits.connect)
+        status, seconds = echo(
+            ae.address, ae.title, loaded.relay.title, loaded.limits.connect, ae.omit
+        )
     except EchoError as error:
         _fail(f"{where}: {error}")
     click.echo(f"{where}: C-ECHO status {status:04X}H in {seconds * 1000:.0f} ms")

@@ -4,56 +4,79 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from ulproxy import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from ulproxy.dimse.command import NO_DATA_SET, CommandField, Element, command_set
-from ulproxy.dimse.message import Message, MessageReader
-from ulproxy.errors import UlproxyError
+from ulproxy.dimse.command import NO_DATA_SET, CommandField, CommandSet, Element, command_set
+from ulproxy.dimse.message import MessageReader
+from ulproxy.errors import RemoteProtocolError, UlproxyError
 from ulproxy.pdu.associate import AAssociateRQ, PresentationContextRQ, encode_rq, titles
 from ulproxy.pdu.association import (
     AbortIndication,
     AssociateConfirmation,
     Association,
-    Close,
     Output,
     PAbortIndication,
     ReleaseConfirmation,
+    ReleaseIndication,
     Send,
 )
 from ulproxy.pdu.fsm import Role
 from ulproxy.pdu.items import UserInformation
 from ulproxy.pdu.reader import CommandFragment
-from ulproxy.pdu.types import Rejection, Result
+from ulproxy.pdu.types import AbortReason, AbortSource, Rejection, Result
 from ulproxy.pdu.writer import command_message
 from ulproxy.policy.endpoints import Endpoint
+from ulproxy.policy.values import Omittable
 from ulproxy.shell.connect import reason
 
 VERIFICATION: Final = "1.2.840.10008.1.1"
 _IMPLICIT_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2"
 _MAXIMUM_LENGTH: Final = 16384
+_CONTEXT_ID: Final = 1
+_MESSAGE_ID: Final = 1
 
 
 class EchoError(UlproxyError):
     """The AE did not answer the C-ECHO; the text says what it did instead."""
 
 
-def echo(endpoint: Endpoint, called: str, calling: str, seconds: float) -> tuple[int, float]:
+def echo(
+    endpoint: Endpoint,
+    called: str,
+    calling: str,
+    seconds: float,
+    omit: Collection[Omittable] = (),
+) -> tuple[int, float]:
     """Sends one C-ECHO; returns its status and the seconds from connecting to the response.
 
-    Raises EchoError. `seconds` bounds the connecting and each wait for the AE.
+    Raises EchoError. `seconds` bounds the connecting and each wait for the AE; `omit` as in its `[[ae]]`.
     """
+    named = Omittable.IMPLEMENTATION_VERSION_NAME not in omit
+    information = UserInformation(
+        _MAXIMUM_LENGTH,
+        IMPLEMENTATION_CLASS_UID,
+        implementation_version_name=IMPLEMENTATION_VERSION_NAME if named else None,
+    )
+    context = PresentationContextRQ(_CONTEXT_ID, VERIFICATION, (_IMPLICIT_LITTLE_ENDIAN,))
+    request = AAssociateRQ(titles(called, calling), (context,), information)
     began = time.monotonic()
     try:
         with socket.create_connection((endpoint.host, endpoint.port), timeout=seconds) as sock:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            status = _Conversation(sock).verify(called, calling)
+            conversation = _Conversation(sock)
+            with conversation.aborted_on_error():
+                longest = conversation.associate(encode_rq(request))
+                status = conversation.verify(longest)
+            taken = time.monotonic() - began
+            conversation.release()
     except TimeoutError:
         raise EchoError(f"no answer within {seconds:g} s") from None
     except OSError as error:
         raise EchoError(f"{endpoint}: {reason(error)}") from None
-    return status, time.monotonic() - began
+    return status, taken
 
 
 class _Conversation:
@@ -63,56 +86,74 @@ class _Conversation:
         self._socket = sock
         self._association = Association(Role.REQUESTOR)
         self._association.limit_received(_MAXIMUM_LENGTH)
+        self._heard = self._outputs()
 
-    def verify(self, called: str, calling: str) -> int:
-        information = UserInformation(
-            _MAXIMUM_LENGTH,
-            IMPLEMENTATION_CLASS_UID,
-            implementation_version_name=IMPLEMENTATION_VERSION_NAME,
-        )
-        context = PresentationContextRQ(1, VERIFICATION, (_IMPLICIT_LITTLE_ENDIAN,))
-        request = AAssociateRQ(titles(called, calling), (context,), information)
-        self._association.connect(encode_rq(request))
+    def associate(self, request: bytes) -> int:
+        """Asks for the association; returns the maximum length of what the AE takes."""
+        self._association.connect(request)
         self._send(self._association.transport_connected())
-        self._negotiated()
-        message = self._response()
-        self._send(self._association.request_release())
-        for output in self._outputs():
-            if isinstance(output, ReleaseConfirmation):
-                break
-        return message.command.unsigned(Element.STATUS)
-
-    def _negotiated(self) -> None:
-        for output in self._outputs():
+        for output in self._heard:
             if isinstance(output, AssociateConfirmation):
                 answer = output.answer
                 if isinstance(answer, Rejection):
                     raise EchoError(f"the association was rejected: {_numbers(answer)}")
-                if answer.presentation_contexts[0].result != Result.ACCEPTANCE:
+                if (_CONTEXT_ID, Result.ACCEPTANCE) not in {
+                    context[:2] for context in answer.presentation_contexts
+                }:
                     raise EchoError("the AE is no Verification SCP")
-                self._longest = answer.user_information.maximum_length
-                return
+                return answer.user_information.maximum_length
+        raise AssertionError("what is heard ends with an error only")
 
-    def _response(self) -> Message:
+    def verify(self, longest: int) -> int:
+        """Sends the C-ECHO; returns the status of its response."""
         command = command_set(
             {
                 Element.AFFECTED_SOP_CLASS_UID: VERIFICATION,
                 Element.COMMAND_FIELD: CommandField.C_ECHO_RQ,
-                Element.MESSAGE_ID: 1,
+                Element.MESSAGE_ID: _MESSAGE_ID,
                 Element.COMMAND_DATA_SET_TYPE: NO_DATA_SET,
             }
         )
-        self._socket.sendall(command_message(1, command.encode(), self._longest))
-        messages = MessageReader({1})
-        for output in self._outputs():
+        self._socket.sendall(command_message(_CONTEXT_ID, command.encode(), longest))
+        messages = MessageReader({_CONTEXT_ID})
+        for output in self._heard:
+            if isinstance(output, ReleaseIndication):
+                raise EchoError("the AE released the association without an answer")
             if isinstance(output, CommandFragment):
                 message = messages.command_fragment(output)
                 if message is not None:
-                    return message
-        raise AssertionError("outputs end with an error only")
+                    return _status(message.command)
+        raise AssertionError("what is heard ends with an error only")
+
+    def release(self) -> None:
+        """Ends the association; the C-ECHO was answered, so however the AE does that is fine."""
+        with suppress(EchoError, OSError), self.aborted_on_error():
+            self._send(self._association.request_release())
+            for output in self._heard:
+                if isinstance(output, ReleaseConfirmation):
+                    break
+                if isinstance(output, ReleaseIndication):  # it asked at the same time
+                    self._send(self._association.respond_release())
+
+    @contextmanager
+    def aborted_on_error(self) -> Iterator[None]:
+        """PS3.8 9.1.4: a transport connection is not simply dropped, so whoever gives up says so."""
+        try:
+            yield
+        except RemoteProtocolError as error:
+            self._abort(AbortSource.SERVICE_PROVIDER, error.reason)
+            raise EchoError(f"the AE broke the protocol: {error}") from None
+        except (EchoError, OSError):
+            self._abort(AbortSource.SERVICE_USER, AbortReason.NOT_SPECIFIED)
+            raise
+
+    def _abort(self, source: int, why: int) -> None:
+        if self._association.open:
+            with suppress(OSError):
+                self._send(self._association.abort(source, why))
 
     def _outputs(self) -> Iterator[Output]:
-        """What the AE says, until whoever asks has heard enough; raises EchoError at its end."""
+        """What the AE says; raises EchoError at its end."""
         while data := self._socket.recv(1 << 16):
             for output in self._association.receive_data(memoryview(data)):
                 self._send([output])
@@ -122,14 +163,19 @@ class _Conversation:
                     fault = output.fault
                     raise EchoError(f"the AE broke the protocol: {fault.text if fault else ''}")
                 yield output
-                if isinstance(output, Close):
-                    return
         raise EchoError("the AE closed the connection")
 
     def _send(self, outputs: list[Output]) -> None:
         for output in outputs:
             if isinstance(output, Send):
                 self._socket.sendall(output.data)
+
+
+def _status(command: CommandSet) -> int:
+    answered = (command.command_field, command.message_id)
+    if answered != (CommandField.C_ECHO_RQ | 0x8000, _MESSAGE_ID) or Element.STATUS not in command:
+        raise EchoError(f"the AE answered with {command!r}, which is no response to a C-ECHO")
+    return command.unsigned(Element.STATUS)
 
 
 def _numbers(fields: tuple[int, ...]) -> str:
