@@ -5,7 +5,6 @@ Exit codes: 0 done or allowed, 1 failed or refused, 2 a mistake in the call or i
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import sys
 from pathlib import Path
@@ -17,9 +16,11 @@ import ulproxy
 from ulproxy.dimse.services import Service
 from ulproxy.errors import ConfigError
 from ulproxy.policy.config import load
+from ulproxy.policy.endpoints import IpAddress
 from ulproxy.policy.explain import Question, explain
 from ulproxy.policy.model import Config
 from ulproxy.policy.rules import Peer, Policy
+from ulproxy.policy.values import shown, suggestion
 from ulproxy.shell.echo import EchoError, echo
 from ulproxy.watch.log import LogFormat, configure
 
@@ -65,13 +66,15 @@ def check_command(config: Path) -> None:
     loaded = _load(config, error=False)
     for note in loaded.notes:
         click.echo(f"{config}:{note.line}: note: {note.key}: {note.text}")
-    networks = {listener.network for listener in loaded.listeners} | {
-        ae.network for ae in loaded.aes
+    networks = {one.network for one in loaded.listeners} | {ae.network for ae in loaded.aes}
+    counts = {
+        "network": len(networks),
+        "listener": len(loaded.listeners),
+        "AE": len(loaded.aes),
+        "rule": len(loaded.rules),
     }
-    click.echo(
-        f"{config}: valid: {len(networks)} networks, {len(loaded.listeners)} listeners,"
-        f" {len(loaded.aes)} AEs, {len(loaded.rules)} rules"
-    )
+    found = ", ".join(f"{n} {what}{'' if n == 1 else 's'}" for what, n in counts.items())
+    click.echo(f"{config}: valid: {found}")
 
 
 @main.command("explain")
@@ -95,19 +98,16 @@ def explain_command(  # noqa: PLR0913, PLR0917 (options of a command line)
     loaded = _load(config, error=True)
     networks = {listener.network for listener in loaded.listeners}
     if network not in networks:
-        raise click.BadParameter(
-            f"no listener on {network!r}, only on {', '.join(sorted(networks))}"
-        )
-    try:
-        address = ipaddress.ip_address(source)
-    except ValueError:
-        raise click.BadParameter(f"{source!r} is no IP address") from None
+        text = f"no listener on {shown(network)}; {suggestion(network, networks)}"
+        raise click.BadParameter(text, param_hint="--network")
+    if destination is not None and service not in (None, Service.MOVE):
+        raise click.UsageError(f"--destination is for --service move, not for {service}")
     question = Question(
-        Peer(network, address),
-        _title(calling),
-        _title(called),
+        Peer(network, _address(source)),
+        _title(calling, "--calling"),
+        _title(called, "--called"),
         None if service is None else Service(service),
-        None if destination is None else _title(destination),
+        None if destination is None else _title(destination, "--destination"),
     )
     explanation = explain(Policy(loaded), question)
     for line in explanation.lines:
@@ -123,7 +123,9 @@ def echo_command(config: Path, name: str) -> None:
     loaded = _load(config, error=True)
     ae = next((ae for ae in loaded.aes if ae.name == name), None)
     if ae is None:
-        _fail(f"no AE has the name {name}{_suggestion(name, [ae.name for ae in loaded.aes])}")
+        meant = [ae.name for ae in loaded.aes if name in (ae.title, ae.alias)]
+        right = suggestion(name, meant or [ae.name for ae in loaded.aes])
+        _fail(f"no AE has the name {shown(name)}; {right}")
     if ae.address is None:
         _fail(f"{name} has no address: it only calls")
     where = f"{name} ({ae.title} at {ae.address}), called as {loaded.relay.title}"
@@ -158,16 +160,23 @@ def _load(path: Path, *, error: bool) -> Config:
         sys.exit(2)
 
 
-def _title(text: str) -> str:
+def _title(text: str, option: str) -> str:
     title = text.strip(" ")
     if not title.isascii() or not title.isprintable() or not 1 <= len(title) <= 16:
-        raise click.BadParameter(f"{text!r} is no AE title: 1 to 16 ASCII characters")
+        raise click.BadParameter(
+            f"{shown(text)} is no AE title: 1 to 16 ASCII characters", param_hint=option
+        )
     return title
 
 
-def _suggestion(name: str, names: list[str]) -> str:
-    close = difflib.get_close_matches(name, names, n=1)
-    return f"; do you mean {close[0]}?" if close else f"; there are {', '.join(names)}"
+def _address(text: str) -> IpAddress:
+    """As the relay sees it: an IPv4 address in the form of IPv6 is one of IPv4."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        raise click.BadParameter(f"{shown(text)} is no IP address", param_hint="--source") from None
+    mapped = address.ipv4_mapped if address.version == 6 else None
+    return mapped or address
 
 
 def _fail(text: str) -> NoReturn:
