@@ -10,7 +10,7 @@ from ulproxy.pdu.associate import AAssociateRQ, PresentationContextRQ, titles
 from ulproxy.pdu.items import RoleSelection, UserInformation
 from ulproxy.policy.endpoints import Endpoint
 from ulproxy.policy.model import ApplicationEntity, Config, Limits, Listener, Relay, Rule
-from ulproxy.policy.rules import Peer
+from ulproxy.policy.rules import Forward, Peer, Policy, Reject
 
 IMPLICIT, EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 BIG_ENDIAN, DEFLATED, JPEG = (
@@ -122,3 +122,35 @@ def request(
 
 def peer(network: str = "inside", address: str = "10.0.0.1") -> Peer:
     return Peer(network, ipaddress.ip_address(address))
+
+
+# Hospital A inside, hospital B outside.
+WS1 = ae("WS1", host="10.0.0.1", alias="HA_WS1")
+WS2 = ae("WS2", host="10.0.0.2")
+CT1 = ae("CT1", host="10.0.0.3", alias="HA_CT1", name="scanner")
+SENDER = ae("SENDER", host=None, alias="HA_SENDER")
+PACS = ae("PACS", "outside", "192.0.2.1", alias="HB_PACS")
+ARCHIVE = ae("ARCHIVE", "outside", "192.0.2.2", alias="HB_ARCHIVE")
+AES = (WS1, WS2, CT1, SENDER, PACS, ARCHIVE)
+PACS_CALLS = peer("outside", "192.0.2.1")
+
+CALLING_REFUSED, CALLED_REFUSED, NOTHING_ALLOWED = (1, 1, 3), (1, 1, 7), (1, 1, 1)
+
+
+def policy(*rules, aes=AES):
+    return Policy(config(aes, rules))
+
+
+def forwarded(decision) -> Forward:
+    assert isinstance(decision, Forward), decision
+    return decision
+
+
+def rejected(decision) -> tuple[int, ...]:
+    assert isinstance(decision, Reject), decision
+    assert decision.text.isprintable()
+    return decision.rejection
+
+
+def offered(decision) -> list[str]:
+    return [context.abstract_syntax for context in forwarded(decision).offered]

@@ -125,10 +125,9 @@ def forwarded(
         services, transfer = SERVICE_OF[syntax], proposed
         allowed = any(
             there(service)
-            or (service is Service.STORE and moved)
             or (service is Service.COMMITMENT and back(service))
             or (syntax in scp and back(service))
-            or (syntax in scp and service is Service.STORE and there(Service.GET))
+            or (service is Service.STORE and (moved or (syntax in scp and there(Service.GET))))
             for service in services
         )
         if services & MAPPED:
