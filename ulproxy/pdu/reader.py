@@ -167,8 +167,9 @@ class PduReader:
     def _command_fragment(self, unread: memoryview, position: int, events: list[PduEvent]) -> int:
         upto = min(position + self._fragment_left, len(unread))
         self._fragment_left -= upto - position
-        last = self._fragment_left == 0 and bool(self._flags & _LAST)
-        events.append(CommandFragment(self._context_id, unread[position:upto], last))
+        if upto > position or not self._fragment_left:  # a read may end with the header
+            last = self._fragment_left == 0 and bool(self._flags & _LAST)
+            events.append(CommandFragment(self._context_id, unread[position:upto], last))
         return upto
 
     def _gather(self, unread: memoryview, position: int) -> int:

@@ -22,8 +22,8 @@ def a_associate_rj(rejection: Rejection) -> bytes:
 
 
 def a_abort(source: int, reason: int) -> bytes:
-    """PS3.8 9.3.8; the reason signifies only when the source is the service-provider."""
-    return bytes([PduType.A_ABORT, 0, 0, 0, 0, 4, 0, 0, source, reason])
+    """PS3.8 9.3.8; the reason is sent as 0 when the source is the service-user."""
+    return bytes([PduType.A_ABORT, 0, 0, 0, 0, 4, 0, 0, source, reason if source else 0])
 
 
 def p_data_header(context_id: int, control: int, length: int) -> bytes:

@@ -250,32 +250,38 @@ class Gate:
         asked = self._outstanding[_other(sender)]
         if any(operation.request == _C_GET_RQ for operation in asked):
             return True
-        archive, destination = self._ae[sender].name, self._ae[_other(sender)].name
-        moves = [move for move in self._moves.at(archive) if move.destination == destination]
-        if _ORIGINATOR_TITLE in command or _ORIGINATOR_MESSAGE_ID in command:
-            self._set_originator(sender, command, moves, changes)
+        moves = self._causes(sender, command)
+        if _ORIGINATOR_TITLE not in command and _ORIGINATOR_MESSAGE_ID not in command:
+            return bool(moves)
+        if moves:
+            self._set_originator(sender, moves, changes)
+        elif self._crosses:
+            self._map_originator(command.text(Element.MOVE_ORIGINATOR_AE_TITLE), sender, changes)
         return bool(moves)
 
-    def _set_originator(
-        self, sender: End, command: CommandSet, moves: list[OpenMove], changes: Changes
-    ) -> None:
-        """Sets Move Originator back to the caller's own names, as far as it can be told.
+    def _causes(self, sender: End, command: CommandSet) -> list[OpenMove]:
+        """The open moves to this destination that a C-STORE-RQ may be of, by what it says of its originator.
 
-        The destination is the same for all of `moves`, so nothing is misled where it cannot: archives have
-        said their own title there, or no Message ID. Then nothing is said.
+        Archives have left out one or both of the elements, or said their own title there.
         """
-        title = command.text(Element.MOVE_ORIGINATOR_AE_TITLE)
-        number = command.unsigned(Element.MOVE_ORIGINATOR_MESSAGE_ID)
-        move = _told(moves, title, number)
-        if move is None and not moves and self._crosses:
-            self._map_originator(title, sender, changes)
-        elif move is None and moves:
-            changes[Element.MOVE_ORIGINATOR_AE_TITLE] = None
-            changes[Element.MOVE_ORIGINATOR_MESSAGE_ID] = None
-        elif move is not None:
-            caller = self._policy.ae(move.caller)
-            changes[Element.MOVE_ORIGINATOR_AE_TITLE] = self._known_as(caller, sender)
-            changes[Element.MOVE_ORIGINATOR_MESSAGE_ID] = move.message_id
+        archive, destination = self._ae[sender], self._ae[_other(sender)]
+        title = command.text(_ORIGINATOR_TITLE)
+        number = command.unsigned(_ORIGINATOR_MESSAGE_ID)
+        return [
+            move
+            for move in self._moves.at(archive.name)
+            if move.destination == destination.name
+            and title in ("", archive.title, move.shown_caller)
+            and (_ORIGINATOR_MESSAGE_ID not in command or number == move.onward_message_id)
+        ]
+
+    def _set_originator(self, sender: End, moves: list[OpenMove], changes: Changes) -> None:
+        """Says who asked for the move, as the destination knows it; nothing where that cannot be told."""
+        callers = {(move.caller, move.message_id) for move in moves}
+        caller, message_id = callers.pop()
+        title = None if callers else self._known_as(self._policy.ae(caller), sender)
+        changes[Element.MOVE_ORIGINATOR_AE_TITLE] = title
+        changes[Element.MOVE_ORIGINATOR_MESSAGE_ID] = None if title is None else message_id
 
     def _map_originator(self, originator: str, sender: End, changes: Changes) -> None:
         """A move that did not pass here: what the receiver calls its originator, or nothing."""
@@ -289,19 +295,6 @@ class Gate:
         if ae is None:
             return None
         return self._policy.names.shown(ae, self._ae[_other(sender)].network)
-
-
-def _told(moves: list[OpenMove], title: str, number: int) -> OpenMove | None:
-    """The move that a Move Originator names: by both of its elements, or by one if that is enough."""
-    for alike in (
-        [m for m in moves if (m.shown_caller, m.onward_message_id) == (title, number)],
-        [m for m in moves if m.onward_message_id == number],
-        [m for m in moves if m.shown_caller == title],
-        moves,
-    ):
-        if len({(move.caller, move.message_id) for move in alike}) == 1:
-            return alike[0]
-    return None
 
 
 def _other(end: End) -> End:
