@@ -9,6 +9,7 @@ lengths around them, are written anew. pydicom reads and writes; what is not loo
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable
 from io import BytesIO
 from typing import Final
@@ -57,15 +58,27 @@ def mapped(data: bytes, transfer_syntax: str, mapping: Mapping) -> bytes:
         return data
     implicit = transfer_syntax == IMPLICIT_VR_LITTLE_ENDIAN
     try:
-        return _mapped(data, mapping, implicit=implicit)
+        with warnings.catch_warnings(action="ignore"):  # they quote the data set
+            return _mapped(data, mapping, implicit=implicit)
     except RemoteProtocolError:
         raise
     except Exception as error:  # pydicom raises whatever its own innards do
         raise RemoteProtocolError(f"data set cannot be read: {type(error).__name__}") from None
 
 
+class _Source(BytesIO):
+    """Ends only between two elements; pydicom takes half a header for the end."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        """All of the bytes or none."""
+        data = super().read(size)
+        if data and size is not None and len(data) < size:
+            raise RemoteProtocolError("data set ends within an element")
+        return data
+
+
 def _mapped(data: bytes, mapping: Mapping, *, implicit: bool) -> bytes:
-    source = BytesIO(data)
+    source = _Source(data)
     dataset = read_dataset(source, implicit, is_little_endian=True, bytelength=len(data))
     if source.tell() != len(data):
         raise RemoteProtocolError(f"data set breaks off {len(data) - source.tell()} bytes early")
@@ -76,7 +89,7 @@ def _mapped(data: bytes, mapping: Mapping, *, implicit: bool) -> bytes:
     charset = dataset.get("SpecificCharacterSet")
     for tag in list(dataset.keys()):  # in the order that they came, not in that of the tags
         if tag.element != 0:  # PS3.5 7.2: a group length would be wrong now, and is retired
-            write_data_element(target, dataset.get_item(tag), charset)
+            write_data_element(target, _element(dataset, tag), charset)
     return bytes(target.getvalue())
 
 
@@ -86,7 +99,7 @@ def _map(dataset: Dataset, mapping: Mapping, depth: int) -> bool:
         raise RemoteProtocolError(f"sequences nested more than {MAX_DEPTH} deep")
     changed = False
     for tag in list(dataset.keys()):
-        element = dataset.get_item(tag)
+        element = _element(dataset, tag)
         if _ends_early(element):
             raise RemoteProtocolError("data set ends within an element")
         if tag in _TITLES:
@@ -94,6 +107,14 @@ def _map(dataset: Dataset, mapping: Mapping, depth: int) -> bool:
         elif _is_sequence(tag, element):
             changed |= _map_sequence(dataset, tag, element, mapping, depth)
     return changed
+
+
+def _element(dataset: Dataset, tag: BaseTag) -> DataElement | RawDataElement:
+    """As it was read; pydicom takes an empty value for one that it has not read yet."""
+    element: DataElement | RawDataElement = dataset.get_item(tag, keep_deferred=True)
+    if isinstance(element, RawDataElement) and element.value is None:
+        return element._replace(value=b"")
+    return element
 
 
 def _ends_early(element: DataElement | RawDataElement) -> bool:
