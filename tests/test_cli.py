@@ -359,4 +359,4 @@ def test_run_until_told_to_stop(file):
 
 def test_main_is_what_the_script_runs():
     """pyproject.toml: ulproxy = "ulproxy.cli:main"."""
-    assert sorted(main.commands) == ["check", "demo", "echo", "explain", "run"]
+    assert {"check", "demo", "echo", "explain", "run"} <= set(main.commands)
