@@ -131,3 +131,9 @@ def test_what_is_shown_means_the_same_when_it_is_said(name, network):
 )
 def test_translated(title, sender, receiver, expected):
     assert NAMES.translated(title, AES[sender], AES[receiver]) == expected
+
+
+def test_the_relay_is_called_the_same_everywhere():
+    names = Names(config([AES["WS1"], AES["PACS out"]]))
+    assert names.translated("HOSP_A", AES["PACS out"], AES["WS1"]) == "HOSP_A"
+    assert names.translated("HOSP_A", AES["WS1"], AES["PACS out"]) == "HOSP_A"
