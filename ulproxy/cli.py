@@ -13,6 +13,7 @@ from typing import NoReturn
 import click
 
 import ulproxy
+from ulproxy.commands import GROUPS
 from ulproxy.dimse.services import Service
 from ulproxy.errors import ConfigError
 from ulproxy.policy.config import load
@@ -31,6 +32,10 @@ _CONFIG = click.argument("config", type=click.Path(path_type=Path))
 @click.version_option(ulproxy.__version__, prog_name="ulproxy")
 def main() -> None:
     """A DICOM Upper Layer relay for the border between networks."""
+
+
+for group in GROUPS:
+    main.add_command(group)
 
 
 @main.command("run")
