@@ -204,7 +204,7 @@ class Relay:
         assert self.server._pending._by_source == {}
         assert self.admitted == 0
         assert self.server.border.moves._open == {}
-        assert self.escaped == []
+        assert not self.escaped, self.escaped
 
 
 @contextlib.asynccontextmanager

@@ -118,6 +118,7 @@ class Transport:
     def _readable(self) -> None:
         try:
             count = self._socket.recv_into(self._buffer)
+            pending = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         except BlockingIOError:
             return
         except OSError as error:
@@ -128,9 +129,9 @@ class Transport:
             return
         if count < len(self._buffer) and _QUICKACK is not None:
             self._acknowledge(_QUICKACK)
-        if number := self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+        if pending:
             # A reset came behind these bytes. libuv has stopped watching by now, and uvloop does not say so.
-            self._error = OSError(number, os.strerror(number))
+            self._error = OSError(pending, os.strerror(pending))
             self._loop.call_soon(self._watch_again)
         self._owner.data_received(self, self._buffer[:count])
 
