@@ -13,7 +13,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from tests.end_to_end.peers import Table, ae, border, rule, toml
 from tests.end_to_end.wire import (
@@ -67,8 +67,11 @@ def descriptors() -> int:
 class Log:
     """The lines of a JSON log."""
 
+    current: ClassVar[Log]
+
     def __init__(self, stream: io.StringIO) -> None:
         self._stream = stream
+        Log.current = self
 
     def break_down(self) -> None:
         """Nothing can be written to it any more."""
@@ -152,6 +155,8 @@ class Relay:
 
     server: WatchedServer
     path: Path
+    config: Table
+    log: Log
     serving: asyncio.Task[None]
     ready: list[str]
     escaped: list[dict[str, Any]] = field(default_factory=list)
@@ -216,7 +221,8 @@ async def relay(directory: Path, config: Table, drain: float | None = 0) -> Asyn
     loop = asyncio.get_running_loop()
     ready: list[str] = []
     server = WatchedServer(path, load(path), ready.append)
-    running = Relay(server, path, asyncio.create_task(server.serve(drain)), ready)
+    serving = asyncio.create_task(server.serve(drain))
+    running = Relay(server, path, config, Log.current, serving, ready)
     loop.set_exception_handler(lambda _loop, context: running.escaped.append(context))
     others = asyncio.all_tasks() - {running.serving}
     try:
@@ -281,10 +287,13 @@ class Pair:
 
 @contextlib.asynccontextmanager
 async def asking(
-    running: Relay, acceptor: Acceptor, receive_buffer: int | None = None
+    running: Relay,
+    acceptor: Acceptor,
+    receive_buffer: int | None = None,
+    source: str = "127.0.0.1",
 ) -> AsyncIterator[tuple[Peer, Peer, Associate]]:
     """The client has asked, the PACS has read it and not answered yet."""
-    with await Peer.connect(running.port(), receive_buffer=receive_buffer) as client:
+    with await Peer.connect(running.port(), source, receive_buffer) as client:
         await client.send(REQUEST)
         with await acceptor.accept() as pacs:
             yield client, pacs, parse_associate(await pacs.expect(RQ))
@@ -292,10 +301,13 @@ async def asking(
 
 @contextlib.asynccontextmanager
 async def associated(
-    running: Relay, acceptor: Acceptor, receive_buffer: int | None = None
+    running: Relay,
+    acceptor: Acceptor,
+    receive_buffer: int | None = None,
+    source: str = "127.0.0.1",
 ) -> AsyncIterator[Pair]:
     before = set(running.sessions)
-    async with asking(running, acceptor, receive_buffer) as (client, pacs, asked):
+    async with asking(running, acceptor, receive_buffer, source) as (client, pacs, asked):
         await pacs.send(associate_ac(asked, user=LONG_PDUS))
         await client.expect(AC)
         (session,) = running.sessions - before
@@ -304,11 +316,11 @@ async def associated(
 
 @contextlib.asynccontextmanager
 async def serving(
-    directory: Path, receive_buffer: int | None = None, **tables: Any
+    directory: Path, receive_buffer: int | None = None, drain: float | None = 0, **tables: Any
 ) -> AsyncIterator[tuple[Relay, Acceptor]]:
     """A relay and the PACS that it calls."""
     with Acceptor(receive_buffer) as acceptor:
-        async with relay(directory, config(acceptor.port, **tables)) as running:
+        async with relay(directory, config(acceptor.port, **tables), drain) as running:
             yield running, acceptor
 
 

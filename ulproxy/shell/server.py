@@ -108,6 +108,9 @@ class Server:
 
     def reload(self) -> None:
         """SIGHUP: new associations follow the new file; one with a mistake changes nothing."""
+        if self._stopping.is_set():
+            say(self._log.error, "reload refused", why="the relay stops")
+            return
         try:
             config = load(self._path)
             self._move_listeners(config.listeners)
