@@ -397,6 +397,27 @@ async def test_listener_that_cannot_be_had_changes_nothing(tmp_path):
         await running.empty()
 
 
+async def test_nobody_reads_the_ready_lines(tmp_path):
+    """Whoever started it has closed the pipe by now; that is no reason not to listen."""
+
+    def broken(_line: str) -> None:
+        raise BrokenPipeError
+
+    async with serving(tmp_path) as (running, _):
+        running.server._announce = broken
+        new = copy.deepcopy(running.config)
+        new["listener"] += [{"network": "west", "bind": f"127.0.0.{n}:0"} for n in (2, 3)]
+        new["ae"].append(ae("ANOTHER", "east"))
+        await reloaded(running, new)
+        assert running.log.lines()[-1]["event"] == "reloaded"
+        with contextlib.ExitStack() as stack:
+            for port in running.server._ports:
+                address = (port.address.host, port.address.port)
+                stack.enter_context(socket.create_connection(address))
+            await eventually(lambda: len(running.server.seen) == 4, "all of them accept")
+        await running.empty()
+
+
 # Listening -----------------------------------------------------------------------------------------
 
 

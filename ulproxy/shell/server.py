@@ -72,7 +72,8 @@ class Server:
     def _start(self, ports: list[Port]) -> None:
         for port in ports:
             port.start()
-            self._announce(f"ready {port.listener.network} {port.address}")
+            # Whoever started us may have closed the pipe by now.
+            say(self._announce, f"ready {port.listener.network} {port.address}")
 
     def _accepted(self, sock: socket.socket, network: str) -> None:
         try:
