@@ -41,9 +41,7 @@ class Names:
         """The title by which `network` knows `ae`."""
         return ae.title if ae.network == network else ae.alias or self.relay_title
 
-    def translated(
-        self, title: str, sender: ApplicationEntity, receiver: ApplicationEntity
-    ) -> str:
+    def translated(self, title: str, sender: ApplicationEntity, receiver: ApplicationEntity) -> str:
         """What `receiver` calls the AE that `sender` calls `title`.
 
         One that is not in the file is called as the sender is, since it is the sender that speaks of it.
