@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -21,6 +22,8 @@ from ulproxy.errors import RemoteProtocolError
 IMPLICIT, EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 SYNTAXES = (IMPLICIT, EXPLICIT)
 UNDEFINED = 0xFFFFFFFF
+OPEN_ITEM = struct.pack("<HHI", 0xFFFE, 0xE000, UNDEFINED)
+END_OF_SEQUENCE = struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
 KNOWN = {"PACS": "HB_PACS", "WS1": "A", "SAME": "SAME"}
 
 
@@ -275,6 +278,20 @@ def test_a_title_that_is_a_sequence():
     refused(head(STATION, "SQ", UNDEFINED, EXPLICIT) + item_of_it + end, EXPLICIT)
     implicit = head(STATION, "", UNDEFINED, IMPLICIT) + item_of_it + end
     assert mapped(implicit, IMPLICIT, mapping) == built([(STATION, "AE", b"OTHER ")], IMPLICIT)
+
+
+def test_what_stands_behind_the_end_of_a_sequence_within_it(syntax):
+    inner = END_OF_SEQUENCE + item(built([(STATION, "AE", b"PACS")], syntax), undefined=False)
+    refused(head(STEPS, "SQ", len(inner), syntax) + inner, syntax)
+
+
+@pytest.mark.parametrize("start", [b"\x09\0\1\x10\xff\xff\xff\xff" + OPEN_ITEM, OPEN_ITEM])
+def test_items_that_never_end(start):
+    """pydicom looks for each end anew: a minute for a mebibyte, sixteen for the longest data set."""
+    title, much = built([(STATION, "AE", b"PACS")], IMPLICIT), start * (2**20 // len(start))
+    started = time.process_time()
+    refused(title + head(STEPS, "SQ", len(much), IMPLICIT) + much, IMPLICIT)
+    assert time.process_time() - started < 10
 
 
 # At large

@@ -15,11 +15,12 @@ from io import BytesIO
 from typing import Final
 
 from pydicom._dicom_dict import DicomDictionary
+from pydicom.charset import default_encoding
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
-from pydicom.filereader import read_dataset
+from pydicom.filereader import read_dataset, read_sequence
 from pydicom.filewriter import write_data_element
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
@@ -156,10 +157,20 @@ def _map_sequence(
     mapping: Mapping,
     depth: int,
 ) -> bool:
-    sequence = dataset[tag].value
+    sequence = _items(element) if isinstance(element, RawDataElement) else element.value
     changed = False
-    for item in sequence if isinstance(sequence, Sequence) else ():
+    for item in sequence:
         changed |= _map(item, mapping, depth - 1)
-    if not changed and isinstance(element, RawDataElement):
-        dataset[tag] = element  # as it came
+    if changed and isinstance(element, RawDataElement):
+        dataset[tag] = DataElement(tag, "SQ", sequence)
     return changed
+
+
+def _items(element: RawDataElement) -> Sequence:
+    """Read to their end too: pydicom takes what there is, over and over if items lie in one another."""
+    value = element.value or b""
+    source, implicit = _Source(value), element.is_implicit_VR
+    sequence = read_sequence(source, implicit, True, len(value), default_encoding)
+    if source.tell() != len(value):
+        raise RemoteProtocolError("sequence that ends before its end")
+    return sequence
