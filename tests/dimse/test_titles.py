@@ -294,6 +294,19 @@ def test_items_that_never_end(start):
     assert time.process_time() - started < 10
 
 
+@pytest.mark.parametrize("tag", [PRIVATE, 0x00081999])
+def test_items_of_an_unknown_sequence(tag):
+    """A receiver may know it, or look: without a VR they can only be what they look like."""
+    before, after = ([(tag, "SQ", [[(STATION, "AE", title)]])] for title in (b"PACS", b"HB_PACS "))
+    assert mapped(built(before, IMPLICIT), IMPLICIT, mapping) == built(after, IMPLICIT)
+
+
+@pytest.mark.parametrize(("tag", "vr"), [(PRIVATE, "UN"), (STEPS, "OB"), (STEPS, "LO")])
+def test_items_that_are_called_something_else(tag, vr):
+    items = item(built([(STATION, "AE", b"PACS")], IMPLICIT), undefined=False)
+    refused(built([(tag, vr, items)], EXPLICIT), EXPLICIT)
+
+
 # At large
 
 titles = st.sampled_from([b"PACS", b"WS1 ", b"SAME", b"PACS\\WS1", b"ELSEWHERE ", b""])

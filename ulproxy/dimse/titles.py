@@ -32,6 +32,7 @@ IMPLICIT_VR_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2"
 MAX_DEPTH: Final = 16
 
 _UNDEFINED_LENGTH: Final = 0xFFFF_FFFF
+_ITEM: Final = b"\xfe\xff\x00\xe0"
 
 # What the receiver calls an AE: (tag, title as the sender says it) -> title.
 Mapping = Callable[[int, str], str]
@@ -107,6 +108,8 @@ def _map(dataset: Dataset, mapping: Mapping, depth: int) -> bool:
             changed |= _map_titles(dataset, tag, element, mapping)
         elif _is_sequence(tag, element):
             changed |= _map_sequence(dataset, tag, element, mapping, depth)
+        elif _might_be_sequence(element):  # whose items may be in either syntax
+            raise RemoteProtocolError("AE titles in a value that is not called a sequence")
     return changed
 
 
@@ -132,7 +135,13 @@ def _is_sequence(tag: BaseTag, element: DataElement | RawDataElement) -> bool:
     try:
         return bool(dictionary_VR(tag) == "SQ")
     except KeyError:
-        return False
+        return element.VR is None and _might_be_sequence(element)
+
+
+def _might_be_sequence(element: DataElement | RawDataElement) -> bool:
+    """Items with titles in a value of another VR: some receiver looks, or knows a private sequence."""
+    value = element.value if isinstance(element, RawDataElement) else None
+    return value is not None and value.startswith(_ITEM) and bool(_ANY_TITLE.search(value))
 
 
 def _map_titles(
