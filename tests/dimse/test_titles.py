@@ -307,6 +307,13 @@ def test_items_that_are_called_something_else(tag, vr):
     refused(built([(tag, vr, items)], EXPLICIT), EXPLICIT)
 
 
+def test_a_length_that_looks_like_a_vr():
+    """pydicom guessed an OB that had the title in it, as no receiver would have."""
+    value = struct.pack("<I", 0x424F + 8) + bytes(0x424F - 4)
+    before, after = ([(0x00080001, "", value), (STATION, "AE", t)] for t in (b"PACS", b"HB_PACS "))
+    assert mapped(built(before, IMPLICIT), IMPLICIT, mapping) == built(after, IMPLICIT)
+
+
 # At large
 
 titles = st.sampled_from([b"PACS", b"WS1 ", b"SAME", b"PACS\\WS1", b"ELSEWHERE ", b""])

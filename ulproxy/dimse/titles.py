@@ -81,9 +81,12 @@ class _Source(BytesIO):
 
 def _mapped(data: bytes, mapping: Mapping, *, implicit: bool) -> bytes:
     source = _Source(data)
-    dataset = read_dataset(source, implicit, is_little_endian=True, bytelength=len(data))
+    # At the top level pydicom guesses: a length of 4142H is `BA` where a VR would be.
+    dataset = read_dataset(source, implicit, True, bytelength=len(data), at_top_level=False)
     if source.tell() != len(data):
         raise RemoteProtocolError(f"data set breaks off {len(data) - source.tell()} bytes early")
+    if dataset.original_encoding[0] != implicit:
+        raise RemoteProtocolError("data set in another transfer syntax")
     if not _map(dataset, mapping, MAX_DEPTH):
         return data
     target = DicomBytesIO()
