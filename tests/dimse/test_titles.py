@@ -276,6 +276,7 @@ def test_a_title_that_is_a_sequence():
     item_of_it = item(built([(STATION, "AE", b"PACS")], IMPLICIT), undefined=False)
     end = struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
     refused(head(STATION, "SQ", UNDEFINED, EXPLICIT) + item_of_it + end, EXPLICIT)
+    refused(built([(STATION, "SQ", [[(STATION, "AE", b"PACS")]])], EXPLICIT), EXPLICIT)
     implicit = head(STATION, "", UNDEFINED, IMPLICIT) + item_of_it + end
     assert mapped(implicit, IMPLICIT, mapping) == built([(STATION, "AE", b"OTHER ")], IMPLICIT)
 

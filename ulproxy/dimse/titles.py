@@ -150,7 +150,7 @@ def _might_be_sequence(element: DataElement | RawDataElement) -> bool:
 def _map_titles(
     dataset: Dataset, tag: BaseTag, element: DataElement | RawDataElement, mapping: Mapping
 ) -> bool:
-    if not isinstance(element, RawDataElement):
+    if not isinstance(element, RawDataElement) or element.VR == "SQ":
         raise RemoteProtocolError(f"{tag} is no AE title")
     titles = [title.strip(" \0") for title in (element.value or b"").decode("latin-1").split("\\")]
     after = [mapping(int(tag), title) if title else "" for title in titles]
