@@ -86,6 +86,7 @@ def syntax(request):
         (b"PACS \\ WS1\\ ", b"HB_PACS\\A\\"),
         (b"SAME\\WS1", b"SAME\\A"),
         (b"\xff\xfe", b"OTHER "),
+        (b"*\\?? \\WS1 ", b"*\\??\\A"),  # these match every title
     ],
 )
 @pytest.mark.parametrize("tag", [RETRIEVE_AE_TITLE, STATION, SCHEDULED, PERFORMED])
@@ -115,6 +116,7 @@ UNCHANGED: list[Elements] = [
     [(RETRIEVE_AE_TITLE, "AE", b" SAME  "[:6])],  # nothing is tidied up on the way
     [(RETRIEVE_AE_TITLE, "AE", b"SAME\0\0")],
     [(RETRIEVE_AE_TITLE, "AE", b"\\ ")],
+    [(RETRIEVE_AE_TITLE, "AE", b"* ")],
     [(0x00080000, "UL", b"\1\0\0\0"), (STATION, "AE", b"SAME")],  # even a wrong group length
     [(STEPS, "SQ", [[(SCHEDULED, "AE", b"SAME")], []])],
     [(STEPS, "SQ", [])],

@@ -153,7 +153,8 @@ def _map_titles(
     if not isinstance(element, RawDataElement) or element.VR == "SQ":
         raise RemoteProtocolError(f"{tag} is no AE title")
     titles = [title.strip(" \0") for title in (element.value or b"").decode("latin-1").split("\\")]
-    after = [mapping(int(tag), title) if title else "" for title in titles]
+    # PS3.4 C.2.2.2.4: what matches every title is none
+    after = [mapping(int(tag), title) if title.strip("*?") else title for title in titles]
     if after == titles:
         return False
     value = "\\".join(after).encode("ascii")
