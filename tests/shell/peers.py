@@ -68,7 +68,11 @@ class Peer(_Closing):
         sock.setblocking(False)
         sock.bind((source, 0))
         host = "::1" if family == socket.AF_INET6 else "127.0.0.1"
-        await asyncio.get_running_loop().sock_connect(sock, (host, port))
+        try:
+            await asyncio.get_running_loop().sock_connect(sock, (host, port))
+        except OSError:
+            sock.close()
+            raise
         return cls(sock)
 
     async def send(self, data: bytes) -> None:
