@@ -6,7 +6,7 @@ import pytest
 
 from tests.relay import wire
 from tests.relay.conversations import BOTH_ROLES, FIND_RSP, LATE, other, releasing
-from tests.relay.hospital import CONTEXTS, FIND, STORE
+from tests.relay.hospital import CONTEXTS, FIND, GET, STORE
 from tests.relay.playbook import (
     INBOUND,
     ONWARD,
@@ -64,14 +64,14 @@ def test_asked_by_the_callee():
 
 def test_what_is_under_way_to_who_asked_arrives_before_the_answer():
     """AR-6, AR-7: nothing is lost, neither command sets nor data sets."""
-    script = Playbook() >> BOTH_ROLES
-    script >>= quietly(data(INBOUND, command(FIND, wire.find_rq(1)) + fragment(FIND, b"keys")))
-    answers = command(FIND, FIND_RSP) + fragment(FIND, b"answer")[:-2]
-    rest = b"er" + command(FIND, wire.response(wire.C_FIND, 1, wire.STUDY_FIND))
+    begun = command(STORE, wire.store_rq(1)) + fragment(STORE, b"object")[:-2]
+    rest = b"ct" + command(GET, wire.response(wire.C_GET, 1, wire.STUDY_GET))
     assert (
-        script
-        >> data(ONWARD, answers)
-        << send(INBOUND, answers)
+        Playbook()
+        >> BOTH_ROLES
+        >> quietly(data(INBOUND, command(GET, wire.get_rq(1)) + fragment(GET, b"keys")))
+        >> data(ONWARD, begun)
+        << send(INBOUND, begun)
         >> data(INBOUND, RELEASE_RQ)
         << send(ONWARD, RELEASE_RQ)
         << StartTimer(ONWARD, RELEASE)
