@@ -22,6 +22,7 @@ octets = st.integers(0, 255)
         (writer.A_RELEASE_RP, "06 00 00000004 00000000"),
         (writer.a_associate_rj(Rejection(1, 2, 3)), "03 00 00000004 00 01 02 03"),
         (writer.a_abort(2, 6), "07 00 00000004 0000 02 06"),
+        (writer.a_abort(0, 6), "07 00 00000004 0000 00 00"),  # PS3.8 9.3.8: a user gives no reason
         (writer.p_data_header(0x21, 3, 0x01020304), "04 00 0102030A 01020306 21 03"),
         (writer.p_data_header(1, 0, 0), "04 00 00000006 00000002 01 00"),
         (writer.p_data_header(1, 2, 2**32 - 8), "04 00 FFFFFFFE FFFFFFFA 01 02"),
@@ -47,7 +48,7 @@ def test_pynetdicom_writes_the_same(one, two, three):
     rejection.result, rejection.source, rejection.reason_diagnostic = one, two, three
     assert writer.a_associate_rj(Rejection(one, two, three)) == rejection.encode()
     abort = A_ABORT_RQ()
-    abort.source, abort.reason_diagnostic = one, two
+    abort.source, abort.reason_diagnostic = one, two if one else 0
     assert writer.a_abort(one, two) == abort.encode()
 
 
