@@ -33,6 +33,7 @@ from ulproxy.demo.archive import (
     IdentifierError,
     StoredObject,
 )
+from ulproxy.demo.quirks import hold_pauses, shut_down
 from ulproxy.demo.seen import Seen
 from ulproxy.demo.sending import Sender, contexts_for
 
@@ -57,6 +58,8 @@ class _Entity(AE):
         objects = kwargs.pop("objects", [])
         originator = kwargs.pop("originator", None)
         assoc = super().associate(addr, port, *args, **kwargs)
+        if assoc.is_established:
+            hold_pauses(assoc)
         assoc.send_c_store = Sender(assoc, objects, originator)  # type: ignore[method-assign, assignment]
         return assoc
 
@@ -100,7 +103,7 @@ class Pacs:
 
     def stop(self) -> None:
         """Abort what is open and close the port."""
-        self._ae.shutdown()
+        shut_down(self._ae)
 
     def _store(self, event: evt.Event) -> int:
         return keep(self.archive, self.seen, event)

@@ -1,7 +1,8 @@
 """The relays as processes: started, waited for until they listen, and never left behind.
 
-A relay runs in a session of its own, so that Ctrl-C on the terminal reaches the demonstration alone, which
-then ends the relays in order.
+A relay runs in a process group of its own, so that Ctrl-C on the terminal reaches the demonstration alone,
+which then ends the relays in order. Not in a session of its own: Linux schedules by session, and on a busy
+machine a relay that has one waits for seconds.
 """
 
 import signal
@@ -47,7 +48,7 @@ class Relay:
         command = [*COMMAND, str(self.config)]
         with self._out.open("wb") as out, self.log.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                command, stdin=subprocess.DEVNULL, stdout=out, stderr=log, start_new_session=True
+                command, stdin=subprocess.DEVNULL, stdout=out, stderr=log, process_group=0
             )
 
     def wait_ready(self, seconds: float = READY) -> None:

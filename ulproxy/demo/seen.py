@@ -35,8 +35,9 @@ class Seen:
     _lock: Lock = field(default_factory=Lock, repr=False)
 
     def titles(self) -> set[str]:
-        """Every AE title that reached this device in an association request or a command."""
-        return self.calling | self.called | self.move_destinations | self.move_originators
+        """Every AE title that reached this device: in association requests, commands and matches."""
+        told = self.calling | self.called | self.move_destinations
+        return told | self.move_originators | self.retrieve_titles
 
     def accepted(self, event: evt.Event) -> None:
         """Note who calls (EVT_ACCEPTED where this device is the acceptor)."""

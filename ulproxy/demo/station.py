@@ -13,6 +13,7 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from ulproxy.demo.archive import Archive
 from ulproxy.demo.pacs import SUCCESS, keep
+from ulproxy.demo.quirks import hold_pauses, shut_down
 from ulproxy.demo.seen import Seen
 
 
@@ -60,7 +61,7 @@ class Workstation:
 
     def stop(self) -> None:
         """Abort what is open and close the port."""
-        self._ae.shutdown()
+        shut_down(self._ae)
 
     @contextmanager
     def association(
@@ -90,6 +91,7 @@ class Workstation:
         )
         if not assoc.is_established:
             raise NoAssociationError(_why(assoc))
+        hold_pauses(assoc)
         try:
             yield assoc
         except BaseException:

@@ -120,7 +120,7 @@ def store(stage: Stage) -> Step:
 
 
 def query(stage: Stage) -> Step:
-    """C-FIND down the levels; it must find every image that the PACS has."""
+    """C-FIND down the levels; all images must be found, and be retrievable from whom was asked."""
     with stage.station.association(
         stage.target, [build_context(StudyRootQueryRetrieveInformationModelFind)]
     ) as assoc:
@@ -151,9 +151,9 @@ def query(stage: Stage) -> Step:
     complete = {str(image.SOPInstanceUID) for image in images} == set(stage.pacs.archive.objects)
     return Step(
         "query",
-        bool(images) and complete,
+        bool(images) and complete and titles == {stage.target.title},
         f"{len(studies)} studies, {len(series)} series, {len(images)} images found, "
-        f"of {len(stage.pacs.archive)} images there",
+        f"of {len(stage.pacs.archive)} images there, to be retrieved from {_all(titles)}",
     )
 
 
@@ -198,11 +198,7 @@ def get(stage: Stage) -> Step:
 
 
 def hidden(stage: Stage) -> Step:
-    """No association and no command may have told a title or a port of the other's inside.
-
-    Retrieve AE Title is in the data set of a match, not in a command: where it still is the PACS's own,
-    the step says so.
-    """
+    """Neither device may have been told a title or a port of the other's inside."""
     station, pacs = stage.station, stage.pacs
     at_pacs, at_station = pacs.seen, station.seen
     if not (at_pacs.associations and at_station.associations):
@@ -213,14 +209,11 @@ def hidden(stage: Stage) -> Step:
     leaks += [
         f"{station.title} was called from port {p}" for p in at_station.ports & at_pacs.own_ports
     ]
-    told_pacs = ", ".join(sorted(at_pacs.titles() - {pacs.title}))
-    told_station = ", ".join(sorted(at_station.titles() - {station.title}))
     detail = "; ".join(leaks) or (
-        f"besides its own title the PACS was told {told_pacs} and the workstation {told_station}; "
+        f"besides its own title the PACS was told {_all(at_pacs.titles() - {pacs.title})} "
+        f"and the workstation {_all(at_station.titles() - {station.title})}; "
         "no connection came from the other's own port"
     )
-    if pacs.title in at_station.retrieve_titles - {stage.target.title}:
-        detail += f"; query answers still told {pacs.title} as Retrieve AE Title"
     return Step("hidden", not leaks, detail)
 
 
@@ -268,6 +261,10 @@ def _retrieve_step(
         f"{same} objects with the same SHA-256 at {stage.station.title}"
         + (f"; ended with {bad}" if bad else ""),
     )
+
+
+def _all(titles: set[str]) -> str:
+    return ", ".join(sorted(titles)) or "nobody"
 
 
 def _equal(wanted: dict[str, str], found: dict[str, str]) -> int:
