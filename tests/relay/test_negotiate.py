@@ -229,6 +229,42 @@ def test_128_contexts():
     assert contexts(asked, asked, given, given)
 
 
+@pytest.mark.parametrize("given", [Given(9), Given(1, 0, wire.EXPLICIT), Given(5)])
+def test_what_was_not_proposed_cannot_be_accepted(given):
+    """PS3.8 9.3.3.2; here context 5 was the caller's, and the rules kept it back."""
+    asked = [Asked(1, wire.CT), Asked(3, wire.CT, (wire.EXPLICIT,)), Asked(5, wire.MPPS)]
+    assert (
+        Playbook(bytewise=False)
+        >> quietly(accepted(), data(INBOUND, wire.rq("HB_PACS", "WS1", asked)), connected())
+        >> data(ONWARD, wire.ac([Given(3, 0, wire.EXPLICIT), given]))
+        << StopTimer(ONWARD, Timer.CONNECT)
+        << send(INBOUND, wire.rj(2, 2, 1))
+        << StartTimer(INBOUND, Timer.ARTIM)
+        << send(ONWARD, wire.abort(2, 6))
+        << StartTimer(ONWARD, Timer.ARTIM)
+    )
+
+
+@pytest.mark.parametrize(("limits", "longest"), [("", 16384), ("max_pdu = 5000", 5000)])
+def test_the_relays_own_answer(limits, longest):
+    """C-ECHO alone, in an uncompressed syntax; no item but those that PS3.8 and PS3.7 require."""
+    asked = [
+        Asked(9, wire.VERIFICATION, (wire.JPEG, wire.EXPLICIT, wire.IMPLICIT)),
+        Asked(3, wire.CT, (wire.JPEG,)),
+        Asked(5, wire.VERIFICATION, (wire.JPEG,)),
+    ]
+    told = (Given(9, 0, wire.EXPLICIT), Given(3, 1, wire.JPEG), Given(5, 1, wire.JPEG))
+    extras = [window(0, 0), role(wire.VERIFICATION, 1, 1), identity(1, 1, b"name")]
+    assert (
+        Playbook(lambda: hospital.border(limits))
+        >> quietly(accepted())
+        >> data(INBOUND, wire.rq("HOSP_A", "WS1", asked, 0, extras))
+        << StopTimer(INBOUND, Timer.ARTIM)
+        << StartTimer(INBOUND, Timer.IDLE)
+        << send(INBOUND, relayed_ac("HOSP_A", "WS1", told, longest))
+    )
+
+
 # Maximum length
 
 

@@ -1,0 +1,48 @@
+"""Effects are values: the shell compares, keeps and prints them, and nothing else."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import get_args
+
+import pytest
+
+from ulproxy.policy.endpoints import Endpoint
+from ulproxy.relay.effects import (
+    CloseTransport,
+    Effect,
+    End,
+    OpenTransport,
+    Record,
+    SendData,
+    StartTimer,
+    StopTimer,
+    Timer,
+)
+
+SOME = [
+    SendData(End.INBOUND, b"pdu"),
+    OpenTransport(Endpoint("10.2.0.1", 104)),
+    CloseTransport(End.ONWARD),
+    StartTimer(End.INBOUND, Timer.ARTIM),
+    StopTimer(End.INBOUND, Timer.ARTIM),
+    Record("association ended", {"outcome": "released"}, warning=True),
+]
+
+
+def test_these_are_all_there_are():
+    assert {type(effect) for effect in SOME} == set(get_args(Effect))
+    assert [end.name for end in End] == ["INBOUND", "ONWARD"]
+    assert {timer.name for timer in Timer} == {"ARTIM", "CONNECT", "RELEASE", "IDLE", "WRITE"}
+
+
+@pytest.mark.parametrize("effect", SOME, ids=lambda effect: type(effect).__name__)
+def test_they_cannot_be_changed(effect):
+    field = "event" if isinstance(effect, Record) else effect._fields[0]
+    with pytest.raises((AttributeError, dataclasses.FrozenInstanceError)):
+        setattr(effect, field, None)
+
+
+def test_a_record_is_no_warning_and_has_no_facts_unless_it_says_so():
+    assert Record("ready") == Record("ready", {}, warning=False)
+    assert Record("ready").facts is not Record("ready").facts
