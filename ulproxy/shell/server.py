@@ -38,7 +38,8 @@ class Server:
         self._sessions: set[Session] = set()
         self._pending = Pending()
         self._stopping = asyncio.Event()
-        self._empty = asyncio.Event()
+        self._idle = asyncio.Event()  # no association is open, while we stop
+        self._empty = asyncio.Event()  # no connection either
         self._hurry = asyncio.Event()
 
     async def serve(self, drain: float | None) -> None:
@@ -92,6 +93,8 @@ class Server:
 
     def changed(self, session: Session) -> None:
         """Keeps the books on a session after whatever happened to it."""
+        if self._stopping.is_set() and not self.border.admission.total:
+            self._idle.set()
         if session.over:
             if session in self._sessions:
                 self._sessions.remove(session)
@@ -169,20 +172,21 @@ class Server:
         for session in list(self._sessions):
             if not session.join.asked:
                 session.shutdown("the relay stops")
-        if not await self._emptied(seconds, self._empty, self._hurry):
-            for session in list(self._sessions):
+        if self.border.admission.total:
+            await _first(seconds, self._idle, self._hurry)
+        for session in list(self._sessions):
+            if not session.join.ended:
                 session.shutdown("the relay stops")
-            await self._emptied(LAST_WORDS, self._empty)
+        if self._sessions:  # peers that have had their last answer may close now
+            self._empty.clear()
+            await _first(LAST_WORDS, self._empty)
         for session in list(self._sessions):
             session.shutdown("the relay stops")
 
-    async def _emptied(self, seconds: float | None, *events: asyncio.Event) -> bool:
-        """Waits until there is no session, or for another of the events, or until the time is over."""
-        if not self._sessions:
-            return True
-        self._empty.clear()
-        waiting = [asyncio.ensure_future(event.wait()) for event in events]
-        await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        for future in waiting:
-            future.cancel()
-        return not self._sessions
+
+async def _first(seconds: float | None, *events: asyncio.Event) -> None:
+    """Waits for one of the events, or until the time is over."""
+    waiting = [asyncio.ensure_future(event.wait()) for event in events]
+    await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    for future in waiting:
+        future.cancel()
