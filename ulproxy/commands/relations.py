@@ -10,7 +10,6 @@ from ulproxy.dimse.services import Service
 from ulproxy.policy.model import ApplicationEntity
 from ulproxy.policy.names import RelayItself
 from ulproxy.policy.rules import Policy
-from ulproxy.policy.values import EVERYTHING, NETWORK_PREFIX
 
 _CALLS = ("network", "called title", "calling title", "services", "rules", "remark")
 
@@ -81,7 +80,7 @@ def _other_meaning(policy: Policy, ae: ApplicationEntity, network: str) -> str |
 
 
 def _moves(policy: Policy, ae: ApplicationEntity) -> Iterator[tuple[str, ...]]:
-    keys = {ae.name, f"{NETWORK_PREFIX}{ae.network}", EVERYTHING}
+    keys = {*ae.selectors}
     for rule in policy.config.rules:
         if ae.address is None or Service.MOVE not in rule.services:
             continue

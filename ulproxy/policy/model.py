@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from ulproxy.dimse.services import Service
 from ulproxy.errors import Problem
 from ulproxy.policy.endpoints import Endpoint, IpNetwork
-from ulproxy.policy.values import Omittable, file_path, normal_title
+from ulproxy.policy.values import EVERYTHING, NETWORK_PREFIX, Omittable, file_path, normal_title
 
 MIN_PDU: Final = 8  # a PDV header and the least even fragment (PS3.8 9.3.5, PS3.8 E.1)
 
@@ -81,6 +81,11 @@ class ApplicationEntity:
     omit: frozenset[Omittable]
     associations: int | None
     move_originator: bool = True
+
+    @property
+    def selectors(self) -> tuple[str, str, str]:
+        """What rules may mean it by."""
+        return self.name, NETWORK_PREFIX + self.network, EVERYTHING
 
 
 @dataclass(frozen=True)

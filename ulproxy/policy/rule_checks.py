@@ -154,11 +154,7 @@ class RuleChecks:
 
     def _expand(self, selectors: Iterable[str]) -> list[ApplicationEntity]:
         chosen = set(selectors)
-        return [
-            ae
-            for ae in self._draft.aes.values()
-            if not chosen.isdisjoint((ae.name, NETWORK_PREFIX + ae.network, EVERYTHING))
-        ]
+        return [ae for ae in self._draft.aes.values() if not chosen.isdisjoint(ae.selectors)]
 
 
 def _listed(names: list[str]) -> str:

@@ -1,8 +1,8 @@
-"""What the rules say: `decide` for an association, `may` for a message, pure functions of the configuration.
+"""What the rules say: `decide` for an association, `may_send` for a message.
 
-`decide` is what the relay executes, what `ulproxy explain` prints and what a test can ask without a
-socket. Whatever no rule allows is refused. A rule speaks of one AE that asks another one for a service, so
-the same rules are asked for both directions of an association.
+Pure functions of the configuration: `decide` is what the relay executes, what `ulproxy explain` prints and
+what a test can ask without a socket. Whatever no rule allows is refused. A rule speaks of one AE that asks
+another one for a service, so the same rules are asked for both directions of an association.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Policy:
         """The rules from one AE to another, in the order of the file."""
         found = {
             rule.number: rule
-            for pair in product(_keys(asking), _keys(asked))
+            for pair in product(asking.selectors, asked.selectors)
             for rule in self._rules.get(pair, ())
         }
         return (found[number] for number in sorted(found))
@@ -259,14 +259,10 @@ class _Rights:
         return abstract_syntax in self._scp and bool(services & self._served)
 
 
-def _keys(ae: ApplicationEntity) -> tuple[str, str, str]:
-    return ae.name, f"network:{ae.network}", "*"
-
-
 def _is_destination(rule: Rule, caller: ApplicationEntity, destination: ApplicationEntity) -> bool:
     if rule.destinations is None:  # the caller itself, nobody else
         return destination is caller
-    return not set(_keys(destination)).isdisjoint(rule.destinations)
+    return not set(destination.selectors).isdisjoint(rule.destinations)
 
 
 def _only_echo(request: AAssociateRQ) -> bool:
