@@ -34,6 +34,7 @@ class Service(StrEnum):
     OTHER = "other"
 
 
+VERIFICATION: Final = "1.2.840.10008.1.1"
 UNKNOWN: Final = frozenset({Service.STORE, Service.OTHER})
 _QUERY_RETRIEVE: Final = frozenset({Service.FIND, Service.MOVE, Service.GET})
 # Retrieve AE Title, Station AE Title and the like (PS3.4 C, F, J, K, CC).
@@ -43,7 +44,7 @@ _NAMING: Final = frozenset(
 _FIND: Final = frozenset({Service.FIND, Service.WORKLIST, Service.UPS})
 
 _EXACT: Final = {
-    "1.2.840.10008.1.1": Service.ECHO,
+    VERIFICATION: Service.ECHO,
     "1.2.840.10008.1.20.1": Service.COMMITMENT,
     "1.2.840.10008.1.20.2": Service.COMMITMENT,
     "1.2.840.10008.1.3.10": Service.OTHER,  # Media Storage Directory: never on a network

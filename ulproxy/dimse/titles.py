@@ -1,4 +1,4 @@
-"""AE titles inside small data sets: C-FIND, worklist, MPPS, storage commitment (PS3.4 C, F, J, K).
+"""AE titles inside small data sets: C-FIND, worklist, MPPS, storage commitment, UPS (PS3.4 C, F, J, K, CC).
 
 A data set names AEs by the titles of its sender's network; its receiver must find those of its own there:
 Retrieve AE Title, Station AE Title and every other element of VR AE in PS3.6, in sequence items too. A data
@@ -26,8 +26,8 @@ from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
 
 from ulproxy.errors import RemoteProtocolError
+from ulproxy.pdu.types import IMPLICIT_VR_LITTLE_ENDIAN
 
-IMPLICIT_VR_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2"
 # Sequences in sequences: the information models need three, a hostile data set has thousands.
 MAX_DEPTH: Final = 16
 

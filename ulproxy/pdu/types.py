@@ -6,6 +6,9 @@ from enum import IntEnum
 from typing import Final, NamedTuple
 
 APPLICATION_CONTEXT_NAME: Final = "1.2.840.10008.3.1.1.1"  # PS3.7 A.2.1, the only one there is
+# Transfer syntaxes that the relay itself speaks, and reads AE titles in (PS3.5 10.1, A.1, A.2).
+IMPLICIT_VR_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2"
+EXPLICIT_VR_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2.1"
 
 # An A-ASSOCIATE-RQ with 128 contexts of 30 transfer syntaxes each is 280 KB; SAML adds up to 64 KB.
 MAX_CONTROL_PDU: Final = 1 << 20

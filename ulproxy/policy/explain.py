@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Final, NamedTuple
 
-from ulproxy.dimse.services import Service, possible_services
+from ulproxy.dimse.services import VERIFICATION, Service, possible_services
 from ulproxy.pdu.associate import AAssociateRQ, PresentationContextRQ, titles
 from ulproxy.pdu.items import RoleSelection, UserInformation
+from ulproxy.pdu.types import IMPLICIT_VR_LITTLE_ENDIAN
 from ulproxy.policy.model import ApplicationEntity, Rule
 from ulproxy.policy.rules import Answer, Forward, Peer, Policy, Reject
 from ulproxy.policy.values import suggestion
@@ -16,7 +17,7 @@ from ulproxy.policy.values import suggestion
 _CT_IMAGE_STORAGE: Final = "1.2.840.10008.5.1.4.1.1.2"
 # An abstract syntax that stands for each service.
 EXAMPLES: Final = {
-    Service.ECHO: "1.2.840.10008.1.1",
+    Service.ECHO: VERIFICATION,
     Service.STORE: _CT_IMAGE_STORAGE,
     Service.FIND: "1.2.840.10008.5.1.4.1.2.2.1",
     Service.MOVE: "1.2.840.10008.5.1.4.1.2.2.2",
@@ -28,7 +29,6 @@ EXAMPLES: Final = {
     Service.UPS: "1.2.840.10008.5.1.4.34.6.1",
     Service.OTHER: "1.2.840.10008.5.1.4.33",
 }
-_IMPLICIT_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2"
 
 
 class Question(NamedTuple):
@@ -78,7 +78,7 @@ def _request(question: Question) -> AAssociateRQ:
     if question.service is None:
         roles = (RoleSelection(_CT_IMAGE_STORAGE, scu=True, scp=True),)
     contexts = tuple(
-        PresentationContextRQ(2 * n + 1, EXAMPLES[service], (_IMPLICIT_LITTLE_ENDIAN,))
+        PresentationContextRQ(2 * n + 1, EXAMPLES[service], (IMPLICIT_VR_LITTLE_ENDIAN,))
         for n, service in enumerate(wanted)
     )
     return AAssociateRQ(

@@ -22,6 +22,8 @@ from ulproxy.pdu.types import (
     APPLICATION_CONTEXT_NOT_SUPPORTED,
     CALLED_AE_TITLE_NOT_RECOGNIZED,
     CALLING_AE_TITLE_NOT_RECOGNIZED,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
     NO_REASON,
     PROTOCOL_VERSION_NOT_SUPPORTED,
     Rejection,
@@ -30,8 +32,7 @@ from ulproxy.pdu.types import (
 from ulproxy.policy.model import ApplicationEntity, Config, Rule
 from ulproxy.policy.names import Names, RelayItself
 
-# What the relay itself speaks, and reads AE titles in.
-_LITTLE_ENDIAN: Final = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1")
+_LITTLE_ENDIAN: Final = (IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN)
 
 
 class Peer(NamedTuple):

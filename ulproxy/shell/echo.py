@@ -11,6 +11,7 @@ from typing import Final
 from ulproxy import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from ulproxy.dimse.command import NO_DATA_SET, CommandField, CommandSet, Element, command_set
 from ulproxy.dimse.message import MessageReader
+from ulproxy.dimse.services import VERIFICATION
 from ulproxy.errors import RemoteProtocolError, UlproxyError
 from ulproxy.pdu.associate import AAssociateRQ, PresentationContextRQ, encode_rq, titles
 from ulproxy.pdu.association import (
@@ -26,14 +27,18 @@ from ulproxy.pdu.association import (
 from ulproxy.pdu.fsm import Role
 from ulproxy.pdu.items import UserInformation
 from ulproxy.pdu.reader import CommandFragment
-from ulproxy.pdu.types import AbortReason, AbortSource, Rejection, Result
+from ulproxy.pdu.types import (
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    AbortReason,
+    AbortSource,
+    Rejection,
+    Result,
+)
 from ulproxy.pdu.writer import command_message
 from ulproxy.policy.endpoints import Endpoint
 from ulproxy.policy.values import Omittable
 from ulproxy.shell.connect import reason
 
-VERIFICATION: Final = "1.2.840.10008.1.1"
-_IMPLICIT_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2"
 _MAXIMUM_LENGTH: Final = 16384
 _CONTEXT_ID: Final = 1
 _MESSAGE_ID: Final = 1
@@ -60,7 +65,7 @@ def echo(
         IMPLEMENTATION_CLASS_UID,
         implementation_version_name=IMPLEMENTATION_VERSION_NAME if named else None,
     )
-    context = PresentationContextRQ(_CONTEXT_ID, VERIFICATION, (_IMPLICIT_LITTLE_ENDIAN,))
+    context = PresentationContextRQ(_CONTEXT_ID, VERIFICATION, (IMPLICIT_VR_LITTLE_ENDIAN,))
     request = AAssociateRQ(titles(called, calling), (context,), information)
     began = time.monotonic()
     try:
@@ -68,8 +73,8 @@ def echo(
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             conversation = _Conversation(sock)
             with conversation.aborted_on_error():
-                longest = conversation.associate(encode_rq(request))
-                status = conversation.verify(longest)
+                maximum_length = conversation.associate(encode_rq(request))
+                status = conversation.verify(maximum_length)
             taken = time.monotonic() - began
             conversation.release()
     except TimeoutError:
@@ -104,7 +109,7 @@ class _Conversation:
                 return answer.user_information.maximum_length
         raise AssertionError("what is heard ends with an error only")
 
-    def verify(self, longest: int) -> int:
+    def verify(self, maximum_length: int) -> int:
         """Sends the C-ECHO; returns the status of its response."""
         command = command_set(
             {
@@ -114,7 +119,7 @@ class _Conversation:
                 Element.COMMAND_DATA_SET_TYPE: NO_DATA_SET,
             }
         )
-        self._socket.sendall(command_message(_CONTEXT_ID, command.encode(), longest))
+        self._socket.sendall(command_message(_CONTEXT_ID, command.encode(), maximum_length))
         messages = MessageReader({_CONTEXT_ID})
         for output in self._heard:
             if isinstance(output, ReleaseIndication):
