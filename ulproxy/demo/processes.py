@@ -5,6 +5,7 @@ which then ends the relays in order. Not in a session of its own: Linux schedule
 machine a relay that has one waits for seconds.
 """
 
+import secrets
 import signal
 import socket
 import subprocess
@@ -12,7 +13,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
@@ -21,6 +21,8 @@ from ulproxy.demo.config import HOST, USUAL, Ports
 READY = 20.0  # seconds for a relay to listen: a cold start on a busy machine takes a few
 DRAIN = 3.0  # seconds for a relay to end by itself before it is killed
 LISTENERS = 2
+# Below what systems give to outgoing connections, which would take a port before the relay listens on it.
+UNASSIGNED = range(15000, 32000)
 COMMAND = (sys.executable, "-m", "ulproxy", "run")
 
 
@@ -88,7 +90,7 @@ class Relay:
 
 
 def choose_ports(station: int, pacs: int) -> Ports:
-    """The usual ports if both devices got theirs and the rest are free, else what the system gives.
+    """The usual ports if both devices got theirs and the rest are free, else any that are free.
 
     Only one demonstration at a time has the devices' usual ports, so two never reach for the same four.
     """
@@ -96,15 +98,12 @@ def choose_ports(station: int, pacs: int) -> Ports:
         map(_free, (USUAL.a_inside, USUAL.a_outside, USUAL.b_inside, USUAL.b_outside))
     ):
         return USUAL
-    sockets = [socket.socket() for _ in range(4)]
-    try:
-        for one in sockets:  # all open at once, so that no two get the same
-            one.bind((HOST, 0))
-        numbers = [int(one.getsockname()[1]) for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
-    return replace(Ports(station, pacs, *numbers))
+    found: set[int] = set()
+    while len(found) < 4:
+        port = secrets.choice(UNASSIGNED)
+        if _free(port):
+            found.add(port)
+    return Ports(station, pacs, *found)
 
 
 def _free(port: int) -> bool:
