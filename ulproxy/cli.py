@@ -14,18 +14,14 @@ import click
 
 import ulproxy
 from ulproxy.commands import GROUPS
+from ulproxy.commands.change import CONFIG, loaded
 from ulproxy.dimse.services import Service
-from ulproxy.errors import ConfigError
-from ulproxy.policy.config import load
 from ulproxy.policy.endpoints import IpAddress
 from ulproxy.policy.explain import Question, explain
-from ulproxy.policy.model import Config
 from ulproxy.policy.rules import Peer, Policy
 from ulproxy.policy.values import shown, suggestion
 from ulproxy.shell.echo import EchoError, echo
 from ulproxy.watch.log import LogFormat, configure
-
-_CONFIG = click.argument("config", type=click.Path(path_type=Path))
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -39,7 +35,7 @@ for group in GROUPS:
 
 
 @main.command("run")
-@_CONFIG
+@CONFIG
 @click.option(
     "--workers", type=click.IntRange(1, 1), default=1, help="Processes; one in this release."
 )
@@ -55,35 +51,35 @@ def run_command(config: Path, workers: int, drain: float | None, log_format: Log
     from ulproxy.shell.process import serve  # noqa: PLC0415 (keeps the other commands quick)
 
     del workers
-    loaded = _load(config, error=True)
+    valid = loaded(config)
     configure(log_format)
     try:
-        serve(config, loaded, drain, click.echo)
+        serve(config, valid, drain, click.echo)
     except OSError as error:
         click.echo(f"cannot listen on {error.strerror}", err=True)
         sys.exit(1)
 
 
 @main.command("check")
-@_CONFIG
+@CONFIG
 def check_command(config: Path) -> None:
     """Validate CONFIG: each problem with its line and what would be right."""
-    loaded = _load(config, error=False)
-    for note in loaded.notes:
+    valid = loaded(config, err=False)
+    for note in valid.notes:
         click.echo(f"{config}:{note.line}: note: {note.key}: {note.text}")
-    networks = {one.network for one in loaded.listeners} | {ae.network for ae in loaded.aes}
+    networks = {one.network for one in valid.listeners} | {ae.network for ae in valid.aes}
     counts = {
         "network": len(networks),
-        "listener": len(loaded.listeners),
-        "AE": len(loaded.aes),
-        "rule": len(loaded.rules),
+        "listener": len(valid.listeners),
+        "AE": len(valid.aes),
+        "rule": len(valid.rules),
     }
     found = ", ".join(f"{n} {what}{'' if n == 1 else 's'}" for what, n in counts.items())
     click.echo(f"{config}: valid: {found}")
 
 
 @main.command("explain")
-@_CONFIG
+@CONFIG
 @click.option("--network", required=True, help="The network that the call comes from.")
 @click.option("--source", required=True, metavar="IP", help="The address that it comes from.")
 @click.option("--calling", required=True, metavar="TITLE", help="Calling AE title.")
@@ -100,8 +96,8 @@ def explain_command(  # noqa: PLR0913, PLR0917 (options of a command line)
     destination: str | None,
 ) -> None:
     """Say what becomes of a call, and by which rule, without any traffic."""
-    loaded = _load(config, error=True)
-    networks = {listener.network for listener in loaded.listeners}
+    valid = loaded(config)
+    networks = {listener.network for listener in valid.listeners}
     if network not in networks:
         text = f"no listener on {shown(network)}; {suggestion(network, networks)}"
         raise click.BadParameter(text, param_hint="--network")
@@ -114,29 +110,29 @@ def explain_command(  # noqa: PLR0913, PLR0917 (options of a command line)
         None if service is None else Service(service),
         None if destination is None else _title(destination, "--destination"),
     )
-    explanation = explain(Policy(loaded), question)
+    explanation = explain(Policy(valid), question)
     for line in explanation.lines:
         click.echo(line)
     sys.exit(0 if explanation.allowed else 1)
 
 
 @main.command("echo")
-@_CONFIG
+@CONFIG
 @click.argument("name")
 def echo_command(config: Path, name: str) -> None:
     """Send a C-ECHO to the AE called NAME in CONFIG, as the relay would call it."""
-    loaded = _load(config, error=True)
-    ae = next((ae for ae in loaded.aes if ae.name == name), None)
+    valid = loaded(config)
+    ae = next((ae for ae in valid.aes if ae.name == name), None)
     if ae is None:
-        meant = [ae.name for ae in loaded.aes if name in (ae.title, ae.alias)]
-        right = suggestion(name, meant or [ae.name for ae in loaded.aes])
+        meant = [ae.name for ae in valid.aes if name in (ae.title, ae.alias)]
+        right = suggestion(name, meant or [ae.name for ae in valid.aes])
         _fail(f"no AE has the name {shown(name)}; {right}")
     if ae.address is None:
         _fail(f"{name} has no address: it only calls")
-    where = f"{name} ({ae.title} at {ae.address}), called as {loaded.relay.title}"
+    where = f"{name} ({ae.title} at {ae.address}), called as {valid.relay.title}"
     try:
         status, seconds = echo(
-            ae.address, ae.title, loaded.relay.title, loaded.limits.connect, ae.omit
+            ae.address, ae.title, valid.relay.title, valid.limits.connect, ae.omit
         )
     except EchoError as error:
         _fail(f"{where}: {error}")
@@ -153,16 +149,6 @@ def demo_command(once: bool) -> None:
     from ulproxy import demo  # noqa: PLC0415 (an extra)
 
     sys.exit(demo.main(once))
-
-
-def _load(path: Path, *, error: bool) -> Config:
-    """The configuration, or its problems a line each and exit code 2."""
-    try:
-        return load(path)
-    except ConfigError as refused:
-        for problem in refused.problems:
-            click.echo(f"{path}:{problem.line}: {problem.key}: {problem.text}", err=error)
-        sys.exit(2)
 
 
 def _title(text: str, option: str) -> str:

@@ -1,4 +1,4 @@
-"""Changes the configuration file: one command at a time, and whole or not at all.
+"""Reads the configuration file for a command, and changes it: one at a time, and whole or not at all.
 
 The directory is locked from reading to writing, so that of two edits at once neither is lost. What is new is
 written to a file beside the old one, which takes its place in one step and has its owner and permissions. A
@@ -32,12 +32,15 @@ CONFIG = click.argument("config", type=click.Path(path_type=Path))
 _ACL: Final = "system.posix_acl_access"  # acl(5): the extended attribute that holds it
 
 
-def loaded(path: Path) -> Config:
-    """The configuration, or its problems a line each and exit code 2."""
+def loaded(path: Path, *, err: bool = True) -> Config:
+    """The configuration, or its problems a line each and exit code 2.
+
+    They go to standard error, unless they are what the command was asked for.
+    """
     try:
         return load(path)
     except ConfigError as error:
-        _print_problems(path, error)
+        _print_problems(path, error, err=err)
         sys.exit(2)
 
 
@@ -80,9 +83,9 @@ def change(path: Path, edit: Callable[[str], Edited]) -> None:
             click.echo(f"{path}:{note.line}: note: {note.key}: {note.text}")
 
 
-def _print_problems(path: Path, error: ConfigError) -> None:
+def _print_problems(path: Path, error: ConfigError, *, err: bool = True) -> None:
     for problem in error.problems:
-        click.echo(f"{path}:{problem.line}: {problem.key}: {problem.text}", err=True)
+        click.echo(f"{path}:{problem.line}: {problem.key}: {problem.text}", err=err)
 
 
 def _print_change(path: Path, before: str, edited: Edited) -> None:
