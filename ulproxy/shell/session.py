@@ -73,7 +73,7 @@ class Session:
         self._timers: dict[tuple[End, Timer], asyncio.TimerHandle] = {}
         self._opening: asyncio.Task[None] | None = None
         self._last_read = self._began
-        self._last_write = self._began
+        self._last_write = dict.fromkeys(End, self._began)
         self.broken = False
 
     @property
@@ -102,8 +102,7 @@ class Session:
 
     def written(self, transport: Transport) -> None:
         """One of the ends took what had been waiting."""
-        del transport
-        self._last_write = self._loop.time()
+        self._last_write[self._end(transport)] = self._loop.time()
         self._balance()
 
     def connection_lost(self, transport: Transport, text: str) -> None:
@@ -180,7 +179,7 @@ class Session:
         was_waiting = transport.unsent
         transport.write(data)
         if transport.unsent and not was_waiting:
-            self._last_write = self._loop.time()
+            self._last_write[end] = self._loop.time()
             self._start_timer(end, Timer.WRITE)
 
     def _balance(self) -> None:
@@ -247,10 +246,10 @@ class Session:
             if transport is None or not transport.unsent:
                 return
         if timer in (Timer.IDLE, Timer.WRITE):
-            # Both are restarted by every byte, which is cheaper to look up now than to do each time.
-            last = self._last_write
+            # Bytes restart them, which is cheaper to look up now than to do each time.
+            last = self._last_write[end]
             if timer is Timer.IDLE:
-                last = max(last, self._last_read)
+                last = max(self._last_read, *self._last_write.values())
             left = last + seconds - self._loop.time()
             if left > 0:
                 self._timers[end, timer] = self._loop.call_later(
