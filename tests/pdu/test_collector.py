@@ -59,3 +59,18 @@ def test_a_longer_one_is_refused_before_it_is_whole(last):
     with pytest.raises(RemoteProtocolError) as caught:
         Collector().take(run)
     assert caught.value.reason == 0
+
+
+@pytest.mark.parametrize("length", [MAX_DATA_SET - 1, MAX_DATA_SET, MAX_DATA_SET + 1])
+def test_the_limit_is_one_of_the_whole_whatever_its_runs(length):
+    """Refused with the run that is too much, so nothing grows past it."""
+    whole, collector, size = bytes(length), Collector(), 1 << 16
+    for at in range(0, length, size):
+        fragment = whole[at : at + size]
+        last = at + size >= length
+        run = PDataRun(1, p_data_tf(Fragment(1, 2 * last, fragment)), last=last, remaining=0)
+        if at + len(fragment) > MAX_DATA_SET:
+            with pytest.raises(RemoteProtocolError):
+                collector.take(run)
+        else:
+            assert collector.take(run) == (whole if last else None)
