@@ -169,7 +169,7 @@ def test_the_requests_of_either_end_are_counted_by_themselves():
 
 def test_a_c_get_allows_c_stores_until_it_is_answered():
     judge = gate().judge
-    pushed = message(wire.store_rq(1, originator=("HB_PACS", 9)), CT)
+    pushed = message(wire.store_rq(1), CT)
     assert responded(judge(ONWARD, pushed)) == decoded(wire.store_rsp(1, 0x0124))
     judge(INBOUND, message(wire.get_rq(3), GET))
     assert judge(ONWARD, pushed) == Pass(pushed.command)
@@ -177,6 +177,18 @@ def test_a_c_get_allows_c_stores_until_it_is_answered():
     assert isinstance(judge(ONWARD, pushed), Pass)
     judge(ONWARD, message(wire.response(wire.C_GET, 3, None), GET))
     assert isinstance(judge(ONWARD, pushed), Respond)
+
+
+@pytest.mark.parametrize(
+    ("told", "mapped"),
+    [(("HA_WS1", 3), ("WS1", 3)), (("PACS", 3), ("HB_PACS", 3)), (("X", 3), None)],
+)
+def test_an_originator_in_a_sub_operation_of_a_c_get_is_mapped_too(told, mapped):
+    """It has no business there; the titles of another network have no business anywhere."""
+    judge = gate().judge
+    judge(INBOUND, message(wire.get_rq(3), GET))
+    pushed = message(wire.store_rq(1, originator=told), CT)
+    assert judge(ONWARD, pushed) == passed(wire.store_rq(1, originator=mapped))
 
 
 def open_moves(*moves: tuple[str, str, str, int]) -> Moves:

@@ -247,17 +247,15 @@ class Gate:
 
     def _sub_operation(self, sender: End, command: CommandSet, changes: Changes) -> bool:
         """Whether an operation that passed causes this C-STORE-RQ; sets Move Originator back."""
-        asked = self._outstanding[_other(sender)]
-        if any(operation.request == _C_GET_RQ for operation in asked):
-            return True
         moves = self._causes(sender, command)
-        if _ORIGINATOR_TITLE not in command and _ORIGINATOR_MESSAGE_ID not in command:
-            return bool(moves)
-        if moves:
-            self._set_originator(sender, moves, changes)
-        elif self._crosses:
-            self._map_originator(command.text(Element.MOVE_ORIGINATOR_AE_TITLE), sender, changes)
-        return bool(moves)
+        if _ORIGINATOR_TITLE in command or _ORIGINATOR_MESSAGE_ID in command:
+            if moves:
+                self._set_originator(sender, moves, changes)
+            elif self._crosses:
+                title = command.text(Element.MOVE_ORIGINATOR_AE_TITLE)
+                self._map_originator(title, sender, changes)
+        asked = self._outstanding[_other(sender)]
+        return bool(moves) or any(operation.request == _C_GET_RQ for operation in asked)
 
     def _causes(self, sender: End, command: CommandSet) -> list[OpenMove]:
         """The open moves to this destination that a C-STORE-RQ may be of, by what it says of its originator.
