@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Final, NamedTuple
 
-from ulproxy.dimse.services import VERIFICATION, Service, possible_services
+from ulproxy.dimse.services import VERIFICATION, Service
 from ulproxy.pdu.associate import AAssociateRQ, PresentationContextRQ, titles
 from ulproxy.pdu.items import RoleSelection, UserInformation
 from ulproxy.pdu.types import IMPLICIT_VR_LITTLE_ENDIAN
 from ulproxy.policy.model import ApplicationEntity, Rule
-from ulproxy.policy.rules import Answer, Forward, Peer, Policy, Reject
+from ulproxy.policy.rules import Answer, Forward, Peer, Policy, Reject, named_services
 from ulproxy.policy.values import suggestion
 
 _CT_IMAGE_STORAGE: Final = "1.2.840.10008.5.1.4.1.1.2"
@@ -106,10 +106,7 @@ def _names(decision: Forward) -> Iterator[str]:
     yield f"caller: {caller.name}, {caller.title} on network {caller.network}"
     yield f"callee: {callee.name}, {callee.title} on network {callee.network}, at {callee.address}"
     yield f"the callee sees: calling {decision.calling_ae_title}, called {decision.called_ae_title}"
-    offered = ", ".join(
-        sorted({s.value for c in decision.offered for s in possible_services(c.abstract_syntax)})
-    )
-    yield f"offered onward: contexts for {offered}"
+    yield f"offered onward: contexts for {named_services(decision.offered)}"
 
 
 def _rules(policy: Policy, caller: ApplicationEntity, callee: ApplicationEntity) -> Iterator[str]:

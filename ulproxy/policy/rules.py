@@ -7,7 +7,7 @@ another one for a service, so the same rules are asked for both directions of an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from itertools import product
@@ -258,6 +258,12 @@ class _Rights:
             return True
         # PS3.7 D.3.3.4: the caller is SCP, as in C-GET, so it is the callee that asks
         return abstract_syntax in self._scp and bool(services & self._served)
+
+
+def named_services(contexts: Iterable[PresentationContextRQ]) -> str:
+    """What presentation contexts can be used for, in the words of the rules."""
+    services = {s.value for c in contexts for s in possible_services(c.abstract_syntax)}
+    return ", ".join(sorted(services))
 
 
 def _is_destination(rule: Rule, caller: ApplicationEntity, destination: ApplicationEntity) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ulproxy.policy.endpoints import Endpoint
 
@@ -24,6 +24,14 @@ class Timer(Enum):
     RELEASE = auto()  # from our A-RELEASE-RQ to its answer, as long as ARTIM
     IDLE = auto()  # restarted by every byte of either end
     WRITE = auto()  # runs while an end does not take what is written to it
+
+
+# What the end of an open association is put down to in the log; the limit that sets the time in brackets.
+EXPIRED: Final = {
+    Timer.RELEASE: "no answer of the {} end to the A-RELEASE-RQ in time (artim)",
+    Timer.IDLE: "nothing came from either end in time (idle)",
+    Timer.WRITE: "the {} end does not take what is sent to it (write)",
+}
 
 
 class SendData(NamedTuple):
@@ -66,6 +74,11 @@ class Record:
     event: str
     facts: dict[str, object] = field(default_factory=dict)
     warning: bool = False
+
+
+def printable(title: str) -> str:
+    """A title from a peer as a log may have it."""
+    return "".join(c if c.isascii() and c.isprintable() else "?" for c in title)
 
 
 Effect = SendData | OpenTransport | CloseTransport | StartTimer | StopTimer | Record

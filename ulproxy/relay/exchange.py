@@ -114,7 +114,7 @@ class Exchange:
 
     def _record(self, event: str, side: Side, message: Message, text: str) -> None:
         facts: dict[str, object] = {
-            "from": side.end.name.lower(),
+            "from": side.name,
             "command": f"{message.command.command_field:04X}H",
             "message_id": message.command.message_id,
             "why": text,

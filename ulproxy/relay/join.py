@@ -35,10 +35,11 @@ from ulproxy.pdu.types import (
     Rejection,
     Result,
 )
-from ulproxy.policy.rules import Answer, Forward, Peer, Policy, Reject
+from ulproxy.policy.rules import Answer, Forward, Peer, Policy, Reject, named_services
 from ulproxy.relay.admission import Admitted
 from ulproxy.relay.border import Border
 from ulproxy.relay.effects import (
+    EXPIRED,
     Effect,
     End,
     OpenTransport,
@@ -46,6 +47,7 @@ from ulproxy.relay.effects import (
     StartTimer,
     StopTimer,
     Timer,
+    printable,
 )
 from ulproxy.relay.exchange import Exchange
 from ulproxy.relay.gate import Context, Gate, LocalGate
@@ -126,7 +128,7 @@ class Join:
             self._failed(side, "no answer to the A-ASSOCIATE-RQ in time", *_PROVIDER)
             self._abort(side, *_PROVIDER)
         else:
-            self._abort_both(f"{timer.name.lower()} timer of the {_name(side)} end expired")
+            self._abort_both(EXPIRED[timer].format(side.name))
         return self._pair.take()
 
     def shutdown(self, text: str) -> list[Effect]:
@@ -268,9 +270,12 @@ class Join:
         for side in (self._inbound, self._onward):
             side.messages = MessageReader(contexts)
         self._effects.append(StartTimer(End.INBOUND, Timer.IDLE))
-        self._effects.append(
-            Record("association established", {**self._who(), "contexts": len(contexts)})
-        )
+        proposed = request.presentation_contexts
+        facts = {**self._who(), "contexts": len(contexts), "proposed": len(proposed)}
+        if self._forward is not None and (refused := self._forward.refused):
+            by_rules = (context for context in proposed if context.context_id in refused)
+            facts["refused_by_rules"] = named_services(by_rules)
+        self._effects.append(Record("association established", facts))
 
     def _release_asked(self, side: Side, output: ReleaseIndication) -> None:
         """Passes the A-RELEASE-RQ on; a collision is answered on each side at once (PS3.8 7.2.2)."""
@@ -298,12 +303,12 @@ class Join:
             if side.messages.under_way:
                 self._failed(side, "released within a message", *_PROVIDER)
             else:
-                self._end(f"released, asked by the {_name(other)} end", warning=False)
+                self._end(f"released, asked by the {other.name} end", warning=False)
                 self._apply(other, other.association.respond_release())
 
     def _aborted(self, side: Side, output: AbortIndication) -> None:
         """The peer's source and reason go on where Table 9-26 has them (PS3.8 9.3.8)."""
-        text = f"aborted by the {_name(side)} end with {tuple(output)}"
+        text = f"aborted by the {side.name} end with {tuple(output)}"
         if output.source == AbortSource.SERVICE_USER:
             self._failed(side, text, AbortSource.SERVICE_USER, AbortReason.NOT_SPECIFIED)
         elif output.source == AbortSource.SERVICE_PROVIDER and output.reason in _REASONS:
@@ -319,10 +324,10 @@ class Join:
         elif self._inbound.association.state is State.Sta3:
             self._reject(NO_REASON_TRANSIENT_ACSE, f"the AE's answer is illegal: {text}")
         else:
-            self._failed(side, f"protocol error of the {_name(side)} end: {text}", *_PROVIDER)
+            self._failed(side, f"protocol error of the {side.name} end: {text}", *_PROVIDER)
 
     def _fault(self, side: Side, reason: int, text: str) -> None:
-        self._end(f"protocol error of the {_name(side)} end: {text}")
+        self._end(f"protocol error of the {side.name} end: {text}")
         self._abort(side, AbortSource.SERVICE_PROVIDER, reason)
         self._abort(self._pair.other(side), *_PROVIDER)
 
@@ -367,8 +372,8 @@ class Join:
             self._effects.append(Record("connection ended", facts, warning=warning))
             return
         for side in (self._inbound, self._onward):
-            facts[f"{_name(side)}_messages"] = side.messages_passed
-            facts[f"{_name(side)}_octets"] = side.octets_passed
+            facts[f"{side.name}_messages"] = side.messages_passed
+            facts[f"{side.name}_octets"] = side.octets_passed
         self._effects.append(Record("association ended", facts, warning=warning))
 
     @property
@@ -376,24 +381,16 @@ class Join:
         return "" if self._forward is None else self._forward.callee.name
 
     def _who(self) -> dict[str, object]:
-        """The titles that were asked by and for, and the AEs that they turned out to be."""
+        """What was asked by whom of whom, and the AEs that the titles turned out to be."""
         if self._request is None:
             return {}
         facts: dict[str, object] = {
-            "calling": _printable(self._request.calling_ae_title),
-            "called": _printable(self._request.called_ae_title),
+            "calling": printable(self._request.calling_ae_title),
+            "called": printable(self._request.called_ae_title),
+            "services": named_services(self._request.presentation_contexts),
         }
         if self._forward is not None:
             facts |= {"caller": self._forward.caller.name, "callee": self._callee}
             if self._forward.rule is not None:
                 facts["rule"] = self._forward.rule.number
         return facts
-
-
-def _name(side: Side) -> str:
-    return side.end.name.lower()
-
-
-def _printable(title: str) -> str:
-    """A title from a peer as a log may have it."""
-    return "".join(c if c.isascii() and c.isprintable() else "?" for c in title)

@@ -69,6 +69,11 @@ class Side:
         self.fragment_left = 0  # bytes without which a PDU of ours would be taken for its data
         self.waiting: list[bytes] = []  # our own messages, due between two messages
 
+    @property
+    def name(self) -> str:
+        """Which of the two it is, for the log."""
+        return self.end.name.lower()
+
 
 class Pair:
     """Both sides, and the effects that were asked of the shell since it last took them."""
