@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import resource
 import signal
@@ -37,7 +38,7 @@ from tests.end_to_end.wire import (
 )
 from tests.shell.relay import ONE, REQUEST, STORE, config
 from ulproxy.policy.config import load
-from ulproxy.shell.process import event_loop_factory, serve
+from ulproxy.shell.process import _never_wait_for, event_loop_factory, serve
 
 LOOPS = {
     "uvloop": "from ulproxy.cli import main; main()",
@@ -80,6 +81,19 @@ def test_event_loop(monkeypatch):
     assert event_loop_factory() is uvloop.new_event_loop
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     assert event_loop_factory() is asyncio.new_event_loop
+
+
+def test_log_is_not_waited_for(tmp_path):
+    """Where it is a pipe or a socket; whether a terminal or a file blocks is not ours to say."""
+    reading, writing = os.pipe()
+    near, far = socket.socketpair()
+    with near, far, (tmp_path / "log").open("w") as file:
+        for descriptor, blocks in ((writing, False), (near.fileno(), False), (file.fileno(), True)):
+            _never_wait_for(descriptor)
+            assert os.get_blocking(descriptor) is blocks
+    os.close(reading)
+    os.close(writing)
+    _never_wait_for(writing)
 
 
 # In one of its own ---------------------------------------------------------------------------------
@@ -153,6 +167,34 @@ def start(tmp_path: Path, command: list[str]) -> Start:
     return started
 
 
+class StartAlone:
+    """Starts a relay process whose streams are the test's own."""
+
+    def __init__(self, command: list[str], path: Path, acceptor: Acceptor) -> None:
+        self.path = path
+        self.acceptor = acceptor
+        self._command = command
+
+    @contextlib.contextmanager
+    def __call__(self, stderr: int) -> Iterator[tuple[Any, int]]:
+        """The process, and the port for network west."""
+        self.path.write_text(toml(config(self.acceptor.port)))
+        command = [*self._command, str(self.path)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True) as process:
+            try:
+                assert process.stdout is not None
+                lines = [process.stdout.readline() for _ in range(2)]
+                yield process, int(lines[1].rpartition(":")[2])
+            finally:
+                process.kill()
+
+
+@pytest.fixture
+def start_alone(command: list[str], tmp_path: Path) -> Iterator[StartAlone]:
+    with Acceptor() as acceptor:
+        yield StartAlone(command, tmp_path / "relay.toml", acceptor)
+
+
 def test_drain(start):
     with start() as running, running.associated() as (client, pacs):
         with running.connect() as silent:
@@ -221,33 +263,37 @@ def test_onward_connection_without_a_descriptor(start, command, descriptors):
         running.says("Too many open files")
 
 
-def test_standard_error_has_no_reader(start, tmp_path, command):
+def test_standard_error_has_no_reader(start_alone):
     """Not a line can be logged; the relay works, reloads and stops as ever."""
-    with Acceptor() as acceptor:
-        path = tmp_path / "relay.toml"
-        path.write_text(toml(config(acceptor.port)))
-        process = subprocess.Popen(
-            [*command, path], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        assert process.stdout is not None
-        assert process.stderr is not None
-        with process, process.stdout as ready:
-            process.stderr.close()
-            ports = dict(line.split()[1:] for line in (ready.readline(), ready.readline()))
-            port = int(ports["west"].rpartition(":")[2])
-            with Peer.connect(port) as client:
-                client.send(REQUEST)
-                with acceptor.accept() as pacs:
-                    pacs.send(associate_ac(pacs.expect_associate(RQ)))
-                    client.expect(AC)
-                    store(client, pacs)
-                    text = path.read_text().replace("127.0.0.1:0", "127.0.0.2:0", 1)
-                    path.write_text(text)
-                    process.send_signal(signal.SIGHUP)
-                    assert ready.readline().startswith("ready east 127.0.0.2:")
-                    process.send_signal(signal.SIGTERM)
-                    release(client, pacs)
-            assert process.wait(10) == 0
+    with start_alone(stderr=subprocess.PIPE) as (process, port):
+        process.stderr.close()
+        with Peer.connect(port) as client:
+            client.send(REQUEST)
+            with start_alone.acceptor.accept() as pacs:
+                pacs.send(associate_ac(pacs.expect_associate(RQ)))
+                client.expect(AC)
+                store(client, pacs)
+                path = start_alone.path
+                path.write_text(path.read_text().replace("127.0.0.1:0", "127.0.0.2:0", 1))
+                process.send_signal(signal.SIGHUP)
+                assert process.stdout.readline().startswith("ready east 127.0.0.2:")
+                process.send_signal(signal.SIGTERM)
+                release(client, pacs)
+        assert process.wait(10) == 0
+
+
+def test_nobody_empties_standard_error(start_alone):
+    """Strangers who make it say much do not stop the relay, nor keep it from being stopped."""
+    with start_alone(stderr=subprocess.PIPE) as (process, port):
+        for _ in range(500):
+            with Peer.connect(port) as stranger:
+                stranger.send(b"GET / HTTP/1.1\r\n\r\n")
+                stranger.expect(ABORT)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+        lines = process.stderr.read().splitlines()
+        assert 100 < len(lines) < 500
+        assert all(json.loads(line) for line in lines[:100])
 
 
 def test_address_is_in_use(tmp_path, command):

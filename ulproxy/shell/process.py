@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import os
 import resource
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from ulproxy.shell.server import Server
 def serve(path: Path, config: Config, drain: float | None, announce: Callable[[str], None]) -> None:
     """Runs a relay until it is told to stop; raises OSError where it cannot listen."""
     _raise_descriptors()
+    _never_wait_for(2)
 
     async def server() -> None:
         await Server(path, config, announce).serve(drain)
@@ -36,3 +39,13 @@ def _raise_descriptors() -> None:
     """Two sockets an association: as many as the system lets us have."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _never_wait_for(descriptor: int) -> None:
+    """A log that nobody takes costs its lines, not the associations: a full pipe would stop the loop."""
+    try:
+        mode = os.fstat(descriptor).st_mode
+    except OSError:  # closed
+        return
+    if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
+        os.set_blocking(descriptor, False)
