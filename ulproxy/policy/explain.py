@@ -65,7 +65,8 @@ def explain(policy: Policy, question: Question) -> Explanation:
     if question.destination is not None:
         moved = _destination(policy, decision, question.destination)
         if not moved:
-            refusal = _no_destination(policy, decision, question.destination)
+            why = policy.no_destination(decision.caller, decision.callee, question.destination)
+            refusal = f"refused: C-MOVE-RSP A801H: {why}"
     lines = [refusal or _allowed(policy, decision, question.service), *_names(decision), *moved]
     lines += _rules(policy, decision.caller, decision.callee)
     return Explanation(refusal is None, lines)
@@ -132,18 +133,6 @@ def _destination(policy: Policy, decision: Forward, title: str) -> list[str]:
         seen = f"calling {calling}, called {destination.title}, Move Originator {originator}"
         lines.append(f"the destination sees: {seen}, at {destination.address}")
     return lines
-
-
-def _no_destination(policy: Policy, decision: Forward, title: str) -> str:
-    caller, archive = decision.caller, decision.callee
-    destination = policy.names.called(title, caller.network)
-    if not isinstance(destination, ApplicationEntity):
-        why = f"{caller.name} knows no AE by the title {title}"
-    elif destination.address is None:
-        why = f"{destination.name} has no address: it only calls"
-    else:
-        why = f"no rule lets {caller.name} move from {archive.name} to {destination.name}"
-    return f"refused: C-MOVE-RSP A801H: {why}"
 
 
 def _hints(policy: Policy, question: Question) -> Iterator[str]:

@@ -138,6 +138,17 @@ class Policy:
                 return destination, rule
         return None
 
+    def no_destination(
+        self, caller: ApplicationEntity, callee: ApplicationEntity, title: str
+    ) -> str:
+        """Why `move_rule` found nothing, for the log and for `ulproxy explain`."""
+        destination = self.names.called(title, caller.network)
+        if not isinstance(destination, ApplicationEntity):
+            return f"{caller.name} knows no AE by the title {title}"
+        if destination.address is None:
+            return f"{destination.name} has no address: it only calls"
+        return f"no rule lets {caller.name} move from {callee.name} to {destination.name}"
+
     def decide(
         self,
         request: AAssociateRQ,

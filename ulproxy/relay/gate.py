@@ -16,7 +16,7 @@ from ulproxy.errors import RemoteProtocolError
 from ulproxy.pdu.types import AbortReason
 from ulproxy.policy.model import ApplicationEntity
 from ulproxy.policy.rules import Policy
-from ulproxy.relay.effects import End
+from ulproxy.relay.effects import End, printable
 from ulproxy.relay.moves import Moves, OpenMove
 
 # Message IDs have 16 bits; a peer that has this many unanswered does not wait for answers at all.
@@ -160,7 +160,8 @@ class Gate:
         if command.request == _C_MOVE_RQ:
             move = self._open_move(sender, command, changes)
             if move is None:
-                text = f"no move destination for {asking.name}"
+                title = printable(command.text(Element.MOVE_DESTINATION))
+                text = self._policy.no_destination(asking, asked, title)
                 return Respond(response(command, Status.MOVE_DESTINATION_UNKNOWN), text)
         onward = command.message_id if move is None else move.onward_message_id
         operations.append(_Operation(command.message_id, onward, command.request, move))
