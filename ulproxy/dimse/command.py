@@ -86,6 +86,7 @@ _UNSIGNED_SHORTS: Final = (
 )
 # PS3.5 9.1; a component may not be empty: receivers have used the UID as a file name.
 _UID: Final = re.compile(r"[0-9]+(\.[0-9]+)*")
+_LONGEST_UID: Final = 64
 
 
 class CommandSet:
@@ -107,9 +108,8 @@ class CommandSet:
 
     def __init__(self, elements: dict[int, bytes], encoded: bytes = b"") -> None:
         self._elements = elements
-        self._encoded = (
-            encoded  # as it came, where it did: nothing is computed anew for what passes
-        )
+        # As it came, where it did: nothing is computed anew for what passes.
+        self._encoded = encoded
         self.command_field = field = self.unsigned(_COMMAND_FIELD)
         self.request = field & ~_RESPONSE
         self.is_response = field >= _RESPONSE
@@ -148,7 +148,7 @@ class CommandSet:
         uid = value.decode("latin-1").rstrip(" \0")
         if not uid:
             return self.command_field != _C_STORE_RQ
-        return len(value) <= 64 and _UID.fullmatch(uid) is not None
+        return len(value) <= _LONGEST_UID and _UID.fullmatch(uid) is not None
 
     def replaced(self, changes: dict[Element, str | int | None]) -> CommandSet:
         """Another command set with these values: text for AE, LO and UI, int for US, None = without."""
@@ -195,23 +195,23 @@ def response(request: CommandSet, status: Status) -> CommandSet:
         instance = ""
     return command_set(
         {
-            Element.AFFECTED_SOP_CLASS_UID: _ascii(
+            Element.AFFECTED_SOP_CLASS_UID: _uid_or_none(
                 sop_class or request.text(Element.REQUESTED_SOP_CLASS_UID)
             ),
             Element.COMMAND_FIELD: request.command_field | _RESPONSE,
             Element.MESSAGE_ID_BEING_RESPONDED_TO: request.message_id,
             Element.COMMAND_DATA_SET_TYPE: NO_DATA_SET,
             Element.STATUS: status,
-            Element.AFFECTED_SOP_INSTANCE_UID: _ascii(
+            Element.AFFECTED_SOP_INSTANCE_UID: _uid_or_none(
                 instance or request.text(Element.REQUESTED_SOP_INSTANCE_UID)
             ),
         }
     )
 
 
-def _ascii(text: str) -> str | None:
+def _uid_or_none(text: str) -> str | None:
     """A UID that can be said back, None = better left out."""
-    return text if _UID.fullmatch(text) and len(text) <= 64 else None
+    return text if _UID.fullmatch(text) and len(text) <= _LONGEST_UID else None
 
 
 def decode(data: bytes) -> CommandSet:

@@ -1,38 +1,26 @@
 """AE titles inside small data sets: C-FIND, worklist, MPPS, storage commitment, UPS (PS3.4 C, F, J, K, CC).
 
 A data set names AEs by the titles of its sender's network; its receiver must find those of its own there:
-Retrieve AE Title, Station AE Title and every other element of VR AE in PS3.6, in sequence items too. A data
-set in which nothing changes goes on byte for byte; in one that does only the changed elements, and the
-lengths around them, are written anew. pydicom reads and writes; what is not looked at stays raw.
+Retrieve AE Title, Station AE Title and every other element of VR AE in PS3.6, in sequence items too. Two
+rules. Only titles are written anew, and the lengths around them; all else goes on as it came, in its own
+order, but for the retired group lengths of what changed. And a data set with titles is read to its end by
+the letter of PS3.5 7, or it is refused: whoever reads it otherwise would find the titles missed here.
 """
 
 from __future__ import annotations
 
 import re
-import warnings
+import struct
 from collections.abc import Callable
-from io import BytesIO
-from typing import Final
+from typing import Final, NamedTuple
 
 from pydicom._dicom_dict import DicomDictionary
-from pydicom.charset import default_encoding
-from pydicom.datadict import dictionary_VR
-from pydicom.dataelem import DataElement, RawDataElement
-from pydicom.dataset import Dataset
-from pydicom.filebase import DicomBytesIO
-from pydicom.filereader import read_dataset, read_sequence
-from pydicom.filewriter import write_data_element
-from pydicom.sequence import Sequence
-from pydicom.tag import BaseTag
 
 from ulproxy.errors import RemoteProtocolError
 from ulproxy.pdu.types import IMPLICIT_VR_LITTLE_ENDIAN
 
-# Sequences in sequences: the information models need three, a hostile data set has thousands.
+# Data sets in one another: the information models need four, a hostile data set has thousands.
 MAX_DEPTH: Final = 16
-
-_UNDEFINED_LENGTH: Final = 0xFFFF_FFFF
-_ITEM: Final = b"\xfe\xff\x00\xe0"
 
 # What the receiver calls an AE: (tag, title as the sender says it) -> title.
 Mapping = Callable[[int, str], str]
@@ -42,12 +30,23 @@ RETRIEVE_AE_TITLE: Final = 0x00080054
 _TITLES: Final = frozenset(
     tag for tag, (vr, *_) in DicomDictionary.items() if vr == "AE" and tag > 0x0008_0000
 )
+_SEQUENCES: Final = frozenset(tag for tag, (vr, *_) in DicomDictionary.items() if vr == "SQ")
 _ANY_TITLE: Final = re.compile(
-    b"|".join(
-        re.escape((tag >> 16).to_bytes(2, "little") + (tag & 0xFFFF).to_bytes(2, "little"))
-        for tag in sorted(_TITLES)
-    )
+    b"|".join(re.escape(struct.pack("<HH", tag >> 16, tag & 0xFFFF)) for tag in sorted(_TITLES))
 )
+
+_ITEM: Final = 0xFFFE_E000
+_ITEM_DELIMITATION: Final = 0xFFFE_E00D
+_SEQUENCE_DELIMITATION: Final = 0xFFFE_E0DD
+_ITEM_TAG: Final = struct.pack("<HH", 0xFFFE, 0xE000)
+_UNDEFINED_LENGTH: Final = 0xFFFF_FFFF
+
+# PS3.5 7.1.2: VRs with 16 and with 32 bits of length.
+_SHORT: Final = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
+_LONG: Final = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
+_IMPLICIT: Final = struct.Struct("<HHL")
+_EXPLICIT: Final = struct.Struct("<HH2sH")
+_LENGTH: Final = struct.Struct("<L")
 
 
 def mapped(data: bytes, transfer_syntax: str, mapping: Mapping) -> bytes:
@@ -58,132 +57,172 @@ def mapped(data: bytes, transfer_syntax: str, mapping: Mapping) -> bytes:
     """
     if _ANY_TITLE.search(data) is None:
         return data
-    implicit = transfer_syntax == IMPLICIT_VR_LITTLE_ENDIAN
-    try:
-        with warnings.catch_warnings(action="ignore"):  # they quote the data set
-            return _mapped(data, mapping, implicit=implicit)
-    except RemoteProtocolError:
-        raise
-    except Exception as error:  # pydicom raises whatever its own innards do
-        raise RemoteProtocolError(f"data set cannot be read: {type(error).__name__}") from None
+    editor = _Editor(data, mapping)
+    part = _Part(len(data), transfer_syntax == IMPLICIT_VR_LITTLE_ENDIAN, MAX_DEPTH - 1)
+    changed, _ = editor.read(0, part, editor.element, None)
+    return data if changed is None else changed
 
 
-class _Source(BytesIO):
-    """Ends only between two elements; pydicom takes half a header for the end."""
+class _Part(NamedTuple):
+    """How far, how, and how much deeper to read."""
 
-    def read(self, size: int | None = -1) -> bytes:
-        """All of the bytes or none."""
-        data = super().read(size)
-        if data and size is not None and len(data) < size:
-            raise RemoteProtocolError("data set ends within an element")
-        return data
+    end: int
+    implicit: bool
+    depth: int
 
 
-def _mapped(data: bytes, mapping: Mapping, *, implicit: bool) -> bytes:
-    source = _Source(data)
-    # At the top level pydicom guesses: a length of 4142H is `BA` where a VR would be.
-    dataset = read_dataset(source, implicit, True, bytelength=len(data), at_top_level=False)
-    if source.tell() != len(data):
-        raise RemoteProtocolError(f"data set breaks off {len(data) - source.tell()} bytes early")
-    if dataset.original_encoding[0] != implicit:
-        raise RemoteProtocolError("data set in another transfer syntax")
-    if not _map(dataset, mapping, MAX_DEPTH):
-        return data
-    target = DicomBytesIO()
-    target.is_implicit_VR, target.is_little_endian = implicit, True
-    charset = dataset.get("SpecificCharacterSet")
-    for tag in list(dataset.keys()):  # in the order that they came, not in that of the tags
-        if tag.element != 0:  # PS3.5 7.2: a group length would be wrong now, and is retired
-            write_data_element(target, _element(dataset, tag), charset)
-    return bytes(target.getvalue())
+class _Element(NamedTuple):
+    """A header from `at` to `start`, where the value begins; Items and their delimiters too."""
+
+    tag: int
+    vr: bytes  # empty where the data set does not say
+    length: int
+    at: int
+    start: int
+
+    @property
+    def undefined(self) -> bool:
+        return self.length == _UNDEFINED_LENGTH
 
 
-def _map(dataset: Dataset, mapping: Mapping, depth: int) -> bool:
-    """Replaces titles in place; returns whether anything changed."""
-    if depth == 0:
-        raise RemoteProtocolError(f"sequences nested more than {MAX_DEPTH} deep")
-    changed = False
-    for tag in list(dataset.keys()):
-        element = _element(dataset, tag)
-        if _ends_early(element):
-            raise RemoteProtocolError("data set ends within an element")
+# What to write instead, None if nothing changed; and where in the data set it ended.
+_Result = tuple[bytes | None, int]
+
+
+class _Editor:
+    """Reads a data set once, from front to back, and writes what changes."""
+
+    def __init__(self, data: bytes, mapping: Mapping) -> None:
+        self._data = data
+        self._mapping = mapping
+
+    def read(
+        self,
+        position: int,
+        part: _Part,
+        one: Callable[[_Element, _Part], _Result],
+        delimiter: int | None,
+    ) -> _Result:
+        """One after the other, up to and with the delimiter, or without one to the end of the part."""
+        written: list[bytes] = []
+        changed, kept = False, position
+        while position < part.end:
+            element = self._header(position, part)
+            if element.tag == delimiter and element.length == 0:
+                delimiter, position = None, element.start
+                break
+            new, end = one(element, part)
+            # PS3.5 7.2: a group length would be wrong where something changed, and is retired
+            if new is not None or (element.tag & 0xFFFF == 0 and element.length == 4):
+                changed |= new is not None
+                written += [self._data[kept:position], new or b""]
+                kept = end
+            position = end
+        if delimiter is not None:
+            raise RemoteProtocolError("data set ends within a sequence")
+        if not changed:
+            return None, position
+        return b"".join([*written, self._data[kept:position]]), position
+
+    def element(self, element: _Element, part: _Part) -> _Result:
+        """An element of a data set or of an item."""
+        tag, vr, length, _, start = element
+        if tag >> 16 == 0xFFFE:
+            raise RemoteProtocolError("delimiter out of place in a data set")
         if tag in _TITLES:
-            changed |= _map_titles(dataset, tag, element, mapping)
-        elif _is_sequence(tag, element):
-            changed |= _map_sequence(dataset, tag, element, mapping, depth)
-        elif _might_be_sequence(element):  # whose items may be in either syntax
-            raise RemoteProtocolError("AE titles in a value that is not called a sequence")
-    return changed
+            return self._titles(element), start + length
+        if vr == b"SQ" or (not vr and tag in _SEQUENCES):
+            return self._sequence(element, part)
+        if element.undefined:
+            if vr not in (b"", b"UN"):
+                raise RemoteProtocolError("undefined length of what is no sequence")
+            return self._sequence(element, part._replace(implicit=True))  # PS3.5 6.2.2 note 4
+        end = start + length
+        if (
+            (vr == b"UN" or tag in _SEQUENCES or (not vr and tag not in DicomDictionary))
+            and self._data.startswith(_ITEM_TAG, start, end)
+            and _ANY_TITLE.search(self._data, start, end)
+        ):
+            return self._unnamed_sequence(element, part), end
+        return None, end
 
+    def _header(self, at: int, part: _Part) -> _Element:
+        """PS3.5 7.1."""
+        start = at + 8
+        if start > part.end:
+            raise RemoteProtocolError("data set ends within an element")
+        group, number, length = _IMPLICIT.unpack_from(self._data, at)
+        vr = b""
+        if not part.implicit and group != 0xFFFE:
+            _, _, vr, length = _EXPLICIT.unpack_from(self._data, at)
+            if vr in _LONG and start + 4 <= part.end:
+                (length,) = _LENGTH.unpack_from(self._data, start)
+                start += 4
+            elif vr not in _SHORT:  # receivers differ in how they go on from here
+                raise RemoteProtocolError("element without a VR of PS3.5")
+        if length > part.end - start and length != _UNDEFINED_LENGTH:
+            raise RemoteProtocolError("element longer than what it is in")
+        return _Element(group << 16 | number, vr, length, at, start)
 
-def _element(dataset: Dataset, tag: BaseTag) -> DataElement | RawDataElement:
-    """As it was read; pydicom takes an empty value for one that it has not read yet."""
-    element: DataElement | RawDataElement = dataset.get_item(tag, keep_deferred=True)
-    if isinstance(element, RawDataElement) and element.value is None:
-        return element._replace(value=b"")
-    return element
+    def _titles(self, element: _Element) -> bytes | None:
+        if element.undefined or element.vr == b"SQ":
+            raise RemoteProtocolError("AE title that is a sequence")
+        value = self._data[element.start : element.start + element.length]
+        titles = [title.strip(" \0") for title in value.decode("latin-1").split("\\")]
+        # PS3.4 C.2.2.2.4: what matches everything names nobody
+        after = [self._mapping(element.tag, t) if t.strip("*?") else t for t in titles]
+        if after == titles:
+            return None
+        value = "\\".join(after).encode("ascii")
+        return self._written(element, value + b" " * (len(value) % 2))
 
+    def _written(self, element: _Element, value: bytes) -> bytes:
+        """The element with another value."""
+        if element.undefined:
+            return self._data[element.at : element.start] + value
+        size = 2 if element.vr in _SHORT else 4
+        if len(value) >> 8 * size:
+            raise RemoteProtocolError("AE titles that get too long")
+        head = self._data[element.at : element.start - size]
+        return head + len(value).to_bytes(size, "little") + value
 
-def _ends_early(element: DataElement | RawDataElement) -> bool:
-    """Whether the last value is shorter than announced; pydicom takes what there is."""
-    if not isinstance(element, RawDataElement):
-        return False
-    return element.length not in {len(element.value or b""), _UNDEFINED_LENGTH}
+    def _sequence(self, element: _Element, part: _Part) -> _Result:
+        if part.depth == 0:
+            raise RemoteProtocolError(f"sequences nested more than {MAX_DEPTH} deep")
+        part = part._replace(depth=part.depth - 1)
+        return self._nested(element, part, self._item, _SEQUENCE_DELIMITATION)
 
+    def _item(self, item: _Element, part: _Part) -> _Result:
+        if item.tag != _ITEM:
+            raise RemoteProtocolError("sequence of something else than items")
+        return self._nested(item, part, self.element, _ITEM_DELIMITATION)
 
-def _is_sequence(tag: BaseTag, element: DataElement | RawDataElement) -> bool:
-    """By the VR that the data set says, or the dictionary's where it says none."""
-    if element.VR not in {None, "UN"}:
-        return bool(element.VR == "SQ")
-    try:
-        return bool(dictionary_VR(tag) == "SQ")
-    except KeyError:
-        return element.VR is None and _might_be_sequence(element)
+    def _nested(
+        self,
+        element: _Element,
+        part: _Part,
+        one: Callable[[_Element, _Part], _Result],
+        delimiter: int,
+    ) -> _Result:
+        if element.undefined:
+            new, end = self.read(element.start, part, one, delimiter)
+        else:
+            part = part._replace(end=element.start + element.length)
+            new, end = self.read(element.start, part, one, None)
+        return None if new is None else self._written(element, new), end
 
+    def _unnamed_sequence(self, element: _Element, part: _Part) -> bytes | None:
+        """Items in a value that the data set does not call a sequence, as some receiver might read them.
 
-def _might_be_sequence(element: DataElement | RawDataElement) -> bool:
-    """Items with titles in a value of another VR: some receiver looks, or knows a private sequence."""
-    value = element.value if isinstance(element, RawDataElement) else None
-    return value is not None and value.startswith(_ITEM) and bool(_ANY_TITLE.search(value))
-
-
-def _map_titles(
-    dataset: Dataset, tag: BaseTag, element: DataElement | RawDataElement, mapping: Mapping
-) -> bool:
-    if not isinstance(element, RawDataElement) or element.VR == "SQ":
-        raise RemoteProtocolError(f"{tag} is no AE title")
-    titles = [title.strip(" \0") for title in (element.value or b"").decode("latin-1").split("\\")]
-    # PS3.4 C.2.2.2.4: what matches every title is none
-    after = [mapping(int(tag), title) if title.strip("*?") else title for title in titles]
-    if after == titles:
-        return False
-    value = "\\".join(after).encode("ascii")
-    value += b" " * (len(value) % 2)
-    dataset[tag] = element._replace(value=value, length=len(value))
-    return True
-
-
-def _map_sequence(
-    dataset: Dataset,
-    tag: BaseTag,
-    element: DataElement | RawDataElement,
-    mapping: Mapping,
-    depth: int,
-) -> bool:
-    sequence = _items(element) if isinstance(element, RawDataElement) else element.value
-    changed = False
-    for item in sequence:
-        changed |= _map(item, mapping, depth - 1)
-    if changed and isinstance(element, RawDataElement):
-        dataset[tag] = DataElement(tag, "SQ", sequence)
-    return changed
-
-
-def _items(element: RawDataElement) -> Sequence:
-    """Read to their end too: pydicom takes what there is, over and over if items lie in one another."""
-    value = element.value or b""
-    source, implicit = _Source(value), element.is_implicit_VR
-    sequence = read_sequence(source, implicit, True, len(value), default_encoding)
-    if source.tell() != len(value):
-        raise RemoteProtocolError("sequence that ends before its end")
-    return sequence
+        Written by one that did not know the VR they are implicit (PS3.5 6.2.2), else they are as the rest.
+        """
+        found = set()
+        for implicit in {True, part.implicit}:
+            try:
+                new, _ = self._sequence(element, part._replace(implicit=implicit))
+            except RemoteProtocolError:
+                continue
+            found.add(new)
+        if len(found) != 1:
+            raise RemoteProtocolError("items that can be read in more ways than one, or in none")
+        return found.pop()
