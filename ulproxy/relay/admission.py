@@ -37,7 +37,8 @@ class Admission:
             bounds["to", callee.name] = callee.associations
         for (kind, name), bound in bounds.items():
             if bound is not None and self._count[kind, name] >= bound:
-                return f"limit of {bound} associations reached ({kind} {name})".replace(" )", ")")
+                where = f"{kind} {name}".rstrip()
+                return f"limit of {bound} associations reached ({where})"
         self._count.update(bounds.keys())
         return Admitted(tuple(bounds))
 

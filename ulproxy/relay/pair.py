@@ -57,9 +57,7 @@ class Side:
 
         # What the peer sends:
         self.passing = False  # the message under way goes onward
-        self.collected: Collected | None = (
-            None  # the message under way, which goes on when it is whole
-        )
+        self.collected: Collected | None = None  # the message under way, which is held
         self.reply: tuple[int, CommandSet] | None = None  # due when the message under way has ended
         self.messages_passed = 0
         self.octets_passed = 0  # of data fragments, headers included

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from ulproxy.pdu.types import PduType
+
 _HTTP: Final = re.compile(rb"(GET|HEAD|POST|PUT|DELETE|OPTIONS|CONNECT|TRACE|PATCH|PRI) ")
+_PDU_TYPES: Final = frozenset(bytes([pdu_type]) for pdu_type in PduType)
 
 
 def spoken(first: bytes) -> str:
@@ -16,14 +19,6 @@ def spoken(first: bytes) -> str:
         return "HTTP"
     if first.startswith(b"SSH-"):  # RFC 4253 4.2
         return "SSH"
-    if first[:2] in (
-        b"\x01\x00",
-        b"\x02\x00",
-        b"\x03\x00",
-        b"\x04\x00",
-        b"\x05\x00",
-        b"\x06\x00",
-        b"\x07\x00",
-    ):
+    if first[:1] in _PDU_TYPES and first[1:2] == b"\0":  # PS3.8 9.3.1: type, reserved
         return "DICOM"
     return f"an unknown protocol ({first[:8].hex(' ')})"
