@@ -59,3 +59,5 @@ def shut_down(entity: AE) -> None:
         thread.join(max(0.0, deadline - time.monotonic()))
         thread.kill_dul()
         thread.join(LINGER)
+        if thread.socket is not None and thread.socket.socket is not None:
+            thread.socket.socket.close()
