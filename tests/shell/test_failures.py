@@ -27,7 +27,7 @@ from tests.shell.peers import Acceptor, Peer
 from tests.shell.relay import LONG_PDUS, REQUEST, STORE, STORED, associated, config, relay
 from ulproxy.shell.connect import connect
 
-OPERATIONS = {"recv_into", "send", "sendmsg", "setsockopt", "getsockopt", "getpeername", "connect"}
+OPERATIONS = {"recv_into", "send", "sendmsg", "setsockopt", "getpeername", "connect"}
 WHOLE = message(1, STORE, bytes(range(256)) * 400, 120_000)
 
 

@@ -260,7 +260,7 @@ async def test_peer_resets_behind_its_last_bytes_with_bytes_unsent():
     with connected() as ends:
         ends.transport.read(wanted=True)
         await ends.fill()
-        await ends.peer.send(b"last words")
+        ends.peer.socket.send(b"last words")
         ends.peer.reset()
         assert await ends.lost() in {"Connection reset by peer", "Broken pipe"}
         assert ends.owner.data == b"last words"

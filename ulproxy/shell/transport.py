@@ -7,11 +7,12 @@ valid during that call alone.
 
 from __future__ import annotations
 
-import os
 import socket
+import weakref
 from asyncio import AbstractEventLoop
 from collections import deque
 from collections.abc import Sequence
+from functools import partial
 from typing import Final, Protocol
 
 from ulproxy.shell.connect import reason
@@ -48,6 +49,7 @@ class Transport:
         "_queue",
         "_reading",
         "_socket",
+        "_watched",
         "unsent",
     )
 
@@ -63,6 +65,7 @@ class Transport:
         self._owner = owner
         self._queue: deque[memoryview] = deque()
         self._reading = False
+        self._watched: weakref.ref[partial[None]] | None = None
         self._closed = False
         self._error: OSError | None = None
         self.unsent = 0
@@ -73,8 +76,9 @@ class Transport:
             return
         self._reading = wanted
         if wanted:
-            self._loop.add_reader(self._socket, self._readable)
+            self._watch()
         else:
+            self._watched = None
             self._loop.remove_reader(self._socket)
 
     def write(self, data: Sequence[bytes | memoryview]) -> None:
@@ -118,7 +122,6 @@ class Transport:
     def _readable(self) -> None:
         try:
             count = self._socket.recv_into(self._buffer)
-            pending = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         except BlockingIOError:
             return
         except OSError as error:
@@ -129,10 +132,6 @@ class Transport:
             return
         if count < len(self._buffer) and _QUICKACK is not None:
             self._acknowledge(_QUICKACK)
-        if pending:
-            # A reset came behind these bytes. libuv has stopped watching by now, and uvloop does not say so.
-            self._error = OSError(pending, os.strerror(pending))
-            self._loop.call_soon(self._watch_again)
         self._owner.data_received(self, self._buffer[:count])
 
     def _acknowledge(self, option: int) -> None:
@@ -141,6 +140,19 @@ class Transport:
             self._socket.setsockopt(socket.IPPROTO_TCP, option, 1)
         except OSError:  # not every kernel that has a name for it has it
             return
+
+    def _watch(self) -> None:
+        """Has the loop call `_readable`, through an object whose end tells that the loop has dropped it.
+
+        A reset behind a peer's last bytes makes libuv stop watching. uvloop then calls the reader once more,
+        which sees the bytes, and drops it without a word.
+        """
+        readable = partial(self._readable)
+        self._watched = weakref.ref(readable, self._dropped)
+        self._loop.add_reader(self._socket, readable)
+
+    def _dropped(self, _watched: weakref.ref[partial[None]]) -> None:
+        self._loop.call_soon(self._watch_again)
 
     def _watch_again(self) -> None:
         if self._reading:
