@@ -9,6 +9,8 @@ from tests.relay.wire import us
 from ulproxy.dimse.command import CommandSet, decode
 from ulproxy.dimse.message import Message
 from ulproxy.errors import RemoteProtocolError
+from ulproxy.policy.config import parse
+from ulproxy.policy.rules import Policy
 from ulproxy.relay.effects import End
 from ulproxy.relay.gate import MAX_OUTSTANDING, Context, Drop, Gate, LocalGate, Pass, Respond
 from ulproxy.relay.moves import Moves
@@ -177,6 +179,40 @@ def test_a_c_get_allows_c_stores_until_it_is_answered():
     assert isinstance(judge(ONWARD, pushed), Pass)
     judge(ONWARD, message(wire.response(wire.C_GET, 3, None), GET))
     assert isinstance(judge(ONWARD, pushed), Respond)
+
+
+def test_a_c_get_of_a_class_that_nobody_knows_allows_no_c_store():
+    """It passes as the service `other`; only a `get` allows the C-STOREs that it causes."""
+    policy = Policy(
+        parse(
+            """
+            [relay]
+            title = "R"
+            [[listener]]
+            network = "a"
+            bind = "127.0.0.1:0"
+            [[ae]]
+            title = "SCU"
+            network = "a"
+            sources = ["*"]
+            [[ae]]
+            title = "SCP"
+            network = "a"
+            address = "127.0.0.1:104"
+            [[rule]]
+            from = ["SCU"]
+            to = ["SCP"]
+            services = ["other"]
+            """
+        )
+    )
+    calling, called = policy.ae("SCU"), policy.ae("SCP")
+    assert calling is not None
+    assert called is not None
+    contexts = {GET: Context("1.2.3.4", wire.IMPLICIT), CT: Context(wire.CT, wire.IMPLICIT)}
+    judge = Gate(policy, Moves(), calling, called, contexts).judge
+    assert isinstance(judge(INBOUND, message(wire.get_rq(3), GET)), Pass)
+    assert isinstance(judge(ONWARD, message(wire.store_rq(1), CT)), Respond)
 
 
 @pytest.mark.parametrize(

@@ -104,3 +104,8 @@ def service_of(abstract_syntax: str, request: int) -> Service:
 def names_aes(abstract_syntax: str) -> bool:
     """Whether its data sets are small and name AEs by their titles, which a relay has to map."""
     return not possible_services(abstract_syntax).isdisjoint(_NAMING)
+
+
+def is_get(abstract_syntax: str) -> bool:
+    """Whether a C-GET-RQ here is the service `get`, which allows the C-STOREs it causes; `other` does not."""
+    return service_of(abstract_syntax, CommandField.C_GET_RQ) is Service.GET

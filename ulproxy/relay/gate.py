@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from ulproxy.dimse.command import CommandField, CommandSet, Element, Status, response
 from ulproxy.dimse.message import Message
-from ulproxy.dimse.services import names_aes
+from ulproxy.dimse.services import is_get, names_aes
 from ulproxy.dimse.titles import Mapping
 from ulproxy.errors import RemoteProtocolError
 from ulproxy.pdu.types import AbortReason
@@ -79,6 +79,7 @@ class _Operation(NamedTuple):
     onward_message_id: int
     request: int
     move: OpenMove | None
+    retrieves: bool  # a C-GET, which causes C-STOREs on the same association
 
 
 class LocalGate:
@@ -164,7 +165,8 @@ class Gate:
                 text = self._policy.no_destination(asking, asked, title)
                 return Respond(response(command, Status.MOVE_DESTINATION_UNKNOWN), text)
         onward = command.message_id if move is None else move.onward_message_id
-        operations.append(_Operation(command.message_id, onward, command.request, move))
+        retrieves = command.request == _C_GET_RQ and is_get(abstract_syntax)
+        operations.append(_Operation(command.message_id, onward, command.request, move, retrieves))
         return self._passed(sender, message, changes)
 
     def _may_send(self, sender: End, abstract_syntax: str, request: int) -> bool:
@@ -256,7 +258,7 @@ class Gate:
                 title = command.text(Element.MOVE_ORIGINATOR_AE_TITLE)
                 self._map_originator(title, sender, changes)
         asked = self._outstanding[_other(sender)]
-        return bool(moves) or any(operation.request == _C_GET_RQ for operation in asked)
+        return bool(moves) or any(operation.retrieves for operation in asked)
 
     def _causes(self, sender: End, command: CommandSet) -> list[OpenMove]:
         """The open moves to this destination that a C-STORE-RQ may be of, by what it says of its originator.
