@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 import uvloop
 
-from tests.end_to_end.peers import Relay, program, toml, wait_until
+from tests.end_to_end.peers import Relay, free_port, program, toml, wait_until
 from tests.end_to_end.wire import (
     ABORT,
     AC,
@@ -38,7 +38,12 @@ from tests.end_to_end.wire import (
 )
 from tests.shell.relay import ONE, REQUEST, STORE, config
 from ulproxy.policy.config import load
-from ulproxy.shell.process import _never_wait_for, event_loop_factory, serve
+from ulproxy.shell.process import (
+    _never_wait_for,
+    _occupy_standard_descriptors,
+    event_loop_factory,
+    serve,
+)
 
 LOOPS = {
     "uvloop": "from ulproxy.cli import main; main()",
@@ -81,6 +86,16 @@ def test_event_loop(monkeypatch):
     assert event_loop_factory() is uvloop.new_event_loop
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     assert event_loop_factory() is asyncio.new_event_loop
+
+
+def test_standard_descriptors_are_occupied(monkeypatch):
+    """1 and 2 are free here; 3 is nobody's standard."""
+    opened, closed = iter([1, 2, 3]), list[int]()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", lambda *_: next(opened))
+        patched.setattr(os, "close", closed.append)
+        _occupy_standard_descriptors()
+    assert closed == [3]
 
 
 def test_log_is_not_waited_for(tmp_path):
@@ -294,6 +309,20 @@ def test_nobody_empties_standard_error(start_alone):
         lines = process.stderr.read().splitlines()
         assert 100 < len(lines) < 500
         assert all(json.loads(line) for line in lines[:100])
+
+
+def test_standard_output_is_closed(tmp_path, command):
+    """libuv aborts the process where it is to close a descriptor with such a number."""
+    port = free_port()
+    table = config(1)
+    table["listener"][1]["bind"] = f"127.0.0.1:{port}"
+    path = tmp_path / "relay.toml"
+    path.write_text(toml(table))
+    closing = ["/bin/sh", "-c", 'exec "$@" <&- >&-', "sh", *command, path]
+    with program(closing, tmp_path) as running:
+        wait_until(lambda: running.listens_on(port), "the relay listens")
+        running.signal(signal.SIGTERM)
+        assert running.exit_code() == 0, running.log()
 
 
 def test_address_is_in_use(tmp_path, command):

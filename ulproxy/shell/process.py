@@ -16,6 +16,7 @@ from ulproxy.shell.server import Server
 
 def serve(path: Path, config: Config, drain: float | None, announce: Callable[[str], None]) -> None:
     """Runs a relay until it is told to stop; raises OSError where it cannot listen."""
+    _occupy_standard_descriptors()
     _raise_descriptors()
     _never_wait_for(2)
 
@@ -39,6 +40,13 @@ def _raise_descriptors() -> None:
     """Two sockets an association: as many as the system lets us have."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _occupy_standard_descriptors() -> None:
+    """Where one of them was closed, a socket would get its number: what is printed would go to a peer."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
 
 
 def _never_wait_for(descriptor: int) -> None:
