@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import pytest
 
-from tests.shell.peers import Acceptor, BlackHole, Peer
+from tests.shell.peers import PATIENCE, Acceptor, BlackHole, Peer
 from tests.shell.relay import descriptors
 from ulproxy.policy.endpoints import Endpoint
 from ulproxy.shell.connect import connect, reason
@@ -43,7 +43,7 @@ def loop_with(resolver: Resolver | None) -> asyncio.AbstractEventLoop:
 async def reached(acceptor: Acceptor, endpoint: Endpoint, resolver: Resolver | None = None) -> None:
     """Connects, and finds the acceptor at the other end."""
     loop = loop_with(resolver)
-    with Peer(await connect(loop, endpoint)) as near, await acceptor.accept() as far:
+    with Peer(await connect(loop, endpoint, PATIENCE)) as near, await acceptor.accept() as far:
         await near.send(b"hello")
         assert await far.exactly(5) == b"hello"
 
@@ -52,7 +52,7 @@ async def refusal(endpoint: Endpoint, resolver: Resolver | None = None) -> OSErr
     loop = loop_with(resolver)
     before = descriptors()
     with pytest.raises(OSError) as caught:  # noqa: PT011 (which one is the caller's to judge)
-        await connect(loop, endpoint)
+        await connect(loop, endpoint, PATIENCE)
     assert descriptors() <= before
     return caught.value
 
@@ -95,6 +95,15 @@ async def test_addresses_are_tried_in_turn():
         await reached(acceptor, Endpoint("pacs.example", 104), resolver)
 
 
+async def test_address_that_does_not_answer():
+    """It does not use up the time of the others."""
+    with BlackHole() as hole, Acceptor() as acceptor:
+        loop = loop_with(Resolver(ipv4(hole.port), ipv4(hole.port), ipv4(acceptor.port)))
+        sock = await asyncio.wait_for(connect(loop, Endpoint("pacs.example", 104), 0.3), PATIENCE)
+        assert sock.getpeername() == ("127.0.0.1", acceptor.port)
+        sock.close()
+
+
 async def test_machine_without_ipv6(monkeypatch):
     """A name may have addresses of a family that the kernel does not know."""
 
@@ -133,7 +142,9 @@ async def test_cancelled_while_it_waits():
     with BlackHole() as hole, Acceptor() as acceptor:
         before = descriptors()
         for _ in range(3):
-            connecting = asyncio.create_task(connect(loop, Endpoint("127.0.0.1", hole.port)))
+            connecting = asyncio.create_task(
+                connect(loop, Endpoint("127.0.0.1", hole.port), PATIENCE)
+            )
             done, _pending = await asyncio.wait({connecting}, timeout=0.05)
             assert not done
             connecting.cancel()

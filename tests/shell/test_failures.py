@@ -132,9 +132,9 @@ async def test_each_operation_fails(tmp_path, monkeypatch, log, error):
 def break_sockets(patched: pytest.MonkeyPatch, server: Any, faults: Faults) -> None:
     accepted = server._accepted
 
-    async def connect_faulty(loop: asyncio.AbstractEventLoop, endpoint: Any) -> Any:
+    async def connect_faulty(*args: Any) -> Any:
         faults.check("connect")
-        return faults.socket(await connect(loop, endpoint))
+        return faults.socket(await connect(*args))
 
     def accepted_faulty(sock: socket.socket, network: str) -> None:
         accepted(faults.socket(sock), network)

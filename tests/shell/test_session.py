@@ -147,7 +147,7 @@ async def test_pacs_that_cannot_be_reached(tmp_path, log, monkeypatch, how):
     with Acceptor() as acceptor:
         port = acceptor.port
 
-        async def gone(loop: asyncio.AbstractEventLoop, _endpoint: object) -> socket.socket:
+        async def gone(*_args: object) -> socket.socket:
             sock = socket.create_connection(("127.0.0.1", port))
             sock.close()
             return sock

@@ -11,12 +11,20 @@ from typing import Any
 from ulproxy.policy.endpoints import Endpoint
 
 
-async def connect(loop: asyncio.AbstractEventLoop, endpoint: Endpoint) -> socket.socket:
-    """A connected non-blocking socket; raises OSError of the last address that was tried."""
+async def connect(
+    loop: asyncio.AbstractEventLoop, endpoint: Endpoint, seconds: float
+) -> socket.socket:
+    """A connected non-blocking socket; raises OSError of the last address that was tried.
+
+    An address that does not answer has its share of `seconds`, and leaves the next ones theirs.
+    """
     failure = OSError(f"no address for {endpoint.host}")
-    for family, address in await _addresses(loop, endpoint):
+    addresses = await _addresses(loop, endpoint)
+    share = seconds / max(1, len(addresses))
+    for number, (family, address) in enumerate(addresses, 1):
         try:
-            return await _connected(loop, family, address)
+            async with asyncio.timeout(share if number < len(addresses) else None):
+                return await _connected(loop, family, address)
         except OSError as error:  # the kernel may not even know the family
             failure = error
     raise failure

@@ -192,7 +192,7 @@ class Session:
 
     async def _open(self, endpoint: Endpoint) -> None:
         try:
-            sock = await connect(self._loop, endpoint)
+            sock = await connect(self._loop, endpoint, self._limits.connect)
             self._transports[End.ONWARD] = self._transport(sock)
         except OSError as error:
             self._opening = None
