@@ -18,12 +18,18 @@ TESTS = files("tests")
 LONG_FILES = {
     "tests/policy/test_edit.py",
     "tests/relay/test_join_moves.py",
+    "tests/shell/test_server.py",
     "tests/shell/test_session.py",
     "tests/test_demo.py",
 }
 LONG_FUNCTIONS = {"tests/pdu/test_against_pynetdicom.py:primitives"}
 # What is not to be had on every machine: IPv6, DCMTK. Nothing else is skipped.
-SKIPPING = {"tests/shell/test_connect.py", "tests/shell/test_session.py", "tests/test_demo.py"}
+SKIPPING = {
+    "tests/shell/test_connect.py",
+    "tests/shell/test_listen.py",
+    "tests/shell/test_session.py",
+    "tests/test_demo.py",
+}
 # Parts of the join, which the scripts of test_join_*.py are about.
 WITHIN_THE_JOIN = {"admission", "border", "effects", "exchange", "gate", "pair", "sniff"}
 TESTED = ("pdu", "dimse", "policy", "relay")

@@ -13,7 +13,7 @@ from ulproxy.errors import RemoteProtocolError
 from ulproxy.pdu.fsm import State
 from ulproxy.pdu.reader import CommandFragment, PDataRun, PduReader
 from ulproxy.relay.effects import End, Record, SendData
-from ulproxy.relay.exchange import MAX_WAITING, Exchange
+from ulproxy.relay.exchange import MAX_RECORDS, MAX_WAITING, Exchange
 from ulproxy.relay.gate import Drop, LocalGate, Pass, Respond, Titles
 from ulproxy.relay.pair import Pair, Side
 
@@ -267,3 +267,14 @@ def test_how_much_is_held(more):
         with pytest.raises(RemoteProtocolError) as raised:
             standing.receive(ONWARD, sent)
         assert raised.value.reason == 0
+
+
+def test_the_log_is_not_filled_by_one_association():
+    """MAX_RECORDS - 1, at, + 1: each refusal is answered; the log has the first ones, and says so."""
+    standing = Standing(*(refusal(5) for _ in range(MAX_RECORDS + 1)))
+    lines = []
+    for _ in range(MAX_RECORDS + 1):
+        effects = standing.receive(End.INBOUND, STORE + OBJECT)
+        lines += [effect for effect in effects if isinstance(effect, Record)]
+        assert any(isinstance(effect, SendData) for effect in effects)
+    assert ["more" in line.facts for line in lines] == [False] * (MAX_RECORDS - 1) + [True]

@@ -120,6 +120,28 @@ async def test_one_read_is_at_most_one_buffer():
         assert max(ends.owner.reads) <= RECEIVE_BUFFER
 
 
+async def test_a_peer_whose_bytes_take_long_is_read_in_smaller_pieces(monkeypatch):
+    """So that others wait less for it; and in whole buffers again when they do not."""
+    with connected() as ends:
+        for slow, room in [
+            (True, 64),
+            (True, 16),
+            (True, 4),
+            (True, 2),
+            (True, 2),
+            (False, 4),
+            (False, 8),
+        ]:
+            monkeypatch.setattr(module, "PATIENCE", -1.0 if slow else 60.0)
+            ends.transport._pace(0.0)
+            assert ends.transport._room == room * 1024
+        ends.transport._pace(0.0)
+        ends.transport.read(wanted=True)
+        await ends.peer.send(bytes(100_000))
+        await ends.got(bytes(100_000))
+        assert ends.owner.reads[0] == 16 * 1024
+
+
 async def test_readable_without_a_byte():
     with connected() as ends:
         ends.transport._readable()

@@ -21,6 +21,8 @@ from ulproxy.relay.pair import Collected, Pair, Side
 
 # Answers of our own that wait while a data set is sent to the same peer; more, and it asks without end.
 MAX_WAITING: Final = 256
+# Messages refused or dropped that the log has a line for, in one association.
+MAX_RECORDS: Final = 100
 
 
 class Exchange:
@@ -30,6 +32,7 @@ class Exchange:
         self._gate = gate
         self._pair = pair
         self._effects = pair.effects
+        self._recorded = 0
 
     def data_run(self, side: Side, run: PDataRun) -> None:
         """Passes on what came of a data set, if its message passes."""
@@ -113,12 +116,18 @@ class Exchange:
             self._effects.append(SendData(side.end, _framed(side, context_id, command)))
 
     def _record(self, event: str, side: Side, message: Message, text: str) -> None:
+        """Tells the log, which one peer must not be able to fill."""
+        self._recorded += 1
+        if self._recorded > MAX_RECORDS:
+            return
         facts: dict[str, object] = {
             "from": side.name,
             "command": f"{message.command.command_field:04X}H",
             "message_id": message.command.message_id,
             "why": text,
         }
+        if self._recorded == MAX_RECORDS:
+            facts["more"] = "not logged for this association"
         self._effects.append(Record(event, facts, warning=True))
 
 

@@ -8,6 +8,7 @@ valid during that call alone.
 from __future__ import annotations
 
 import socket
+import time
 import weakref
 from asyncio import AbstractEventLoop
 from collections import deque
@@ -21,6 +22,9 @@ from ulproxy.shell.connect import reason
 RECEIVE_BUFFER: Final = 256 * 1024
 # Pieces of one sendmsg: the kernel refuses more than IOV_MAX (1024), and many small ones are joined faster.
 MAX_PIECES: Final = 64
+# Seconds that one read may keep all other connections waiting, before less is read at once of that peer.
+PATIENCE: Final = 0.005
+LEAST_READ: Final = 2048
 _QUICKACK: Final = getattr(socket, "TCP_QUICKACK", None)
 
 
@@ -48,6 +52,7 @@ class Transport:
         "_owner",
         "_queue",
         "_reading",
+        "_room",
         "_socket",
         "_watched",
         "unsent",
@@ -62,6 +67,7 @@ class Transport:
         self._loop = loop
         self._socket = sock
         self._buffer = buffer
+        self._room = len(buffer)  # how much of it to fill at once
         self._owner = owner
         self._queue: deque[memoryview] = deque()
         self._reading = False
@@ -121,7 +127,7 @@ class Transport:
 
     def _readable(self) -> None:
         try:
-            count = self._socket.recv_into(self._buffer)
+            count = self._socket.recv_into(self._buffer, self._room)
         except BlockingIOError:
             return
         except OSError as error:
@@ -132,7 +138,16 @@ class Transport:
             return
         if count < len(self._buffer) and _QUICKACK is not None:
             self._acknowledge(_QUICKACK)
+        began = time.monotonic()
         self._owner.data_received(self, self._buffer[:count])
+        self._pace(time.monotonic() - began)
+
+    def _pace(self, spent: float) -> None:
+        """Reads less at once of a peer whose bytes take long: thousands of tiny fragments, say."""
+        if spent > PATIENCE:
+            self._room = max(LEAST_READ, self._room // 4)
+        elif self._room < len(self._buffer):
+            self._room = min(len(self._buffer), self._room * 2)
 
     def _acknowledge(self, option: int) -> None:
         """A peer with Nagle on waits for our ACK before it sends the rest of a message."""
