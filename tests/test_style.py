@@ -30,8 +30,6 @@ SKIPPING = {
     "tests/shell/test_session.py",
     "tests/test_demo.py",
 }
-# Parts of the join, which the scripts of test_join_*.py are about.
-WITHIN_THE_JOIN = {"admission", "border", "effects", "exchange", "gate", "pair", "sniff"}
 TESTED = ("pdu", "dimse", "policy", "relay")
 
 
@@ -85,13 +83,12 @@ def test_a_test_module_for_every_module(package):
     modules = {Path(file).stem for file in files(f"ulproxy/{package}")} - {"__init__"}
     assert modules
     missing = {name for name in modules if not covering(name, tests)}
-    assert missing <= (WITHIN_THE_JOIN if package == "relay" else set())
+    assert missing == set()
 
 
 def test_the_exceptions_are_not_of_the_past():
     named = {*LONG_FILES, *SKIPPING, *(name.partition(":")[0] for name in LONG_FUNCTIONS)}
     assert {file for file in named if file.startswith("ulproxy/")} == set()
-    assert {f"ulproxy/relay/{name}.py" for name in WITHIN_THE_JOIN} <= set(OURS)
 
 
 def test_which_test_modules_are_whose():
