@@ -18,6 +18,10 @@ from ulproxy.pdu.types import MAX_CONTROL_PDU, MIN_ASSOCIATE_PDU, AbortReason, P
 NO_LIMIT = 2**32 - 1
 DATA = Fragment(1, 0, b"xy")
 
+# What threads that other tests of the same process left behind may allocate meanwhile, in bytes; far below
+# the mebibyte or the four gigabytes that are claimed.
+NOISE = 1 << 16
+
 
 def verdicts(stream: bytes, limit: int = 0) -> set[AbortReason | None]:
     """The reasons for which the stream is refused, None if it is not, whole and byte by byte."""
@@ -169,13 +173,13 @@ def peak_of(stream: bytes) -> int:
 
 @pytest.mark.parametrize("pdu_type", [1, 2])
 def test_a_claimed_mebibyte_of_which_ten_bytes_come_takes_next_to_nothing(pdu_type):
-    assert peak_of(struct.pack(">BxL", pdu_type, MAX_CONTROL_PDU) + bytes(10)) < 8192
+    assert peak_of(struct.pack(">BxL", pdu_type, MAX_CONTROL_PDU) + bytes(10)) < NOISE
 
 
 @pytest.mark.parametrize("control", [0, 1, 2, 3])
 def test_a_fragment_of_four_gigabytes_streams_through(control):
     head = struct.pack(">BxLLBB", 4, 2**32 - 2, 2**32 - 6, 1, control)
-    assert peak_of(head + bytes(1000)) < 8192
+    assert peak_of(head + bytes(1000)) < NOISE
     ((kind, context_id, data, last, remaining),) = read_pieces([head + bytes(1000)])
     assert (context_id, last) == (1, False)
     if kind == "data":
@@ -197,5 +201,5 @@ def test_memory_does_not_grow_with_what_streams_through():
     del events
     held, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert held < 4096
-    assert peak < 8192
+    assert held < NOISE
+    assert peak < NOISE
