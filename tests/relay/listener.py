@@ -26,11 +26,13 @@ class Heard:
 class Listener:
     """What a strict peer makes of a PDU stream, byte by byte; asserts that it is valid.
 
-    `maximum_length` is what this peer said it takes in a P-DATA-TF, 0 = any.
+    `maximum_length` is what this peer said it takes in a P-DATA-TF, 0 = any; `strict` = reserved bytes
+    and bits are 0, which a sender must see to and a receiver must not.
     """
 
-    def __init__(self, maximum_length: int = 0) -> None:
+    def __init__(self, maximum_length: int = 0, *, strict: bool = True) -> None:
         self.maximum_length = maximum_length
+        self.strict = strict
         self.controls: list[tuple[int, bytes]] = []
         self.messages: list[Heard] = []
         self._head = bytearray()
@@ -72,7 +74,7 @@ class Listener:
     def _begin_pdu(self, head: bytes) -> None:
         kind, reserved, length = head[0], head[1], int.from_bytes(head[2:], "big")
         assert kind in range(1, 8), f"PDU type {kind}"
-        assert reserved == 0
+        assert not self.strict or reserved == 0
         if kind == 4:
             assert length >= 6
             assert not self.maximum_length or length <= self.maximum_length, f"{length} bytes"
@@ -94,7 +96,7 @@ class Listener:
     def _begin_pdv(self, head: bytes) -> None:
         length, context_id, self._flags = int.from_bytes(head[:4], "big"), head[4], head[5]
         assert context_id % 2 == 1
-        assert self._flags <= 3
+        assert not self.strict or self._flags <= 3
         assert length % 2 == 0
         assert 2 <= length <= self._pdu_left - 4
         self._pdu_left -= 4 + length
