@@ -80,6 +80,7 @@ class World:
         self.as_set = True  # the A-ASSOCIATE-RQ was of those that SETTINGS say
         self._answers: Counter[tuple[End, int, int, int]] = Counter()
         self.renumbered: dict[int, int] = {}
+        self.written: set[End] = set()
         self.deaf: set[End] = set()  # ends that have said something that cannot be read
         self._known: dict[End, int] = dict.fromkeys(End, 0)  # messages to it that were judged
         self._matched: dict[End, int] = dict.fromkeys(End, -1)
@@ -117,7 +118,8 @@ class World:
 
     def expire(self, end: End, timer: Timer) -> None:
         """A timer that runs runs out; an end that is written to may stop reading at any time."""
-        if (end, timer) in self.timers or (timer is Timer.WRITE and self.open[end]):
+        written = self.open[end] and end in self.written
+        if (end, timer) in self.timers or (timer is Timer.WRITE and written):
             self.timers.discard((end, timer))
             self.did(self.join.expired(end, timer))
 
@@ -165,6 +167,7 @@ class World:
             match effect:
                 case SendData(end, data):
                     assert self.open[end], f"written to a closed end: {bytes(data)!r}"
+                    self.written.add(end)
                     self.to[end].feed(bytes(data))
                     self._judge(end)
                 case OpenTransport(endpoint):
