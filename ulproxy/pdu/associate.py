@@ -7,6 +7,7 @@ not forwarded. Bodies are PDUs without their six byte header.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -20,6 +21,11 @@ from ulproxy.pdu.items import (
     walk,
 )
 from ulproxy.pdu.types import APPLICATION_CONTEXT_NAME, MIN_ASSOCIATE_PDU, ItemType, PduType, Result
+
+# 130 items have a meaning, PS3.6 has some 70 transfer syntaxes. What is skipped takes time as well, and 1 MiB
+# of it would take a good part of a second from everybody else, at the word of whoever can connect.
+MAX_ITEMS: Final = 1024
+MAX_SYNTAXES: Final = 128
 
 _PDU_HEADER: Final = struct.Struct(">BxL")
 
@@ -87,11 +93,18 @@ class _Variable(NamedTuple):
     user_information: UserInformation
 
 
+def _few(items: Iterator[tuple[int, bytes]], most: int) -> Iterator[tuple[int, bytes]]:
+    for number, one in enumerate(items):
+        if number == most:
+            raise RemoteProtocolError(f"more than {most} items behind each other")
+        yield one
+
+
 def _variable(data: bytes, context_type: ItemType) -> _Variable:
     """Exactly one application context, at least one presentation context, one user information."""
     single: dict[int, bytes] = {}
     contexts: list[bytes] = []
-    for item_type, body in walk(data):
+    for item_type, body in _few(walk(data), MAX_ITEMS):
         if item_type == context_type:
             contexts.append(body)
         elif item_type in (ItemType.APPLICATION_CONTEXT, ItemType.USER_INFORMATION):
@@ -110,7 +123,7 @@ def _variable(data: bytes, context_type: ItemType) -> _Variable:
 def _syntaxes(body: bytes) -> tuple[list[str], list[str]]:
     """The abstract and the transfer syntaxes behind the four fixed bytes of a context."""
     abstract, transfer = [], []
-    for item_type, content in walk(body[4:]):
+    for item_type, content in _few(walk(body[4:]), MAX_SYNTAXES + 1):
         if item_type == ItemType.ABSTRACT_SYNTAX:
             abstract.append(decode_uid(content))
         elif item_type == ItemType.TRANSFER_SYNTAX:
