@@ -66,6 +66,8 @@ _C_STORE_RQ: Final = int(CommandField.C_STORE_RQ)
 _C_GET_RQ: Final = int(CommandField.C_GET_RQ)
 _C_MOVE_RQ: Final = int(CommandField.C_MOVE_RQ)
 _C_CANCEL_RQ: Final = int(CommandField.C_CANCEL_RQ)
+_AFFECTED_SOP_CLASS: Final = int(Element.AFFECTED_SOP_CLASS_UID)
+_REQUESTED_SOP_CLASS: Final = int(Element.REQUESTED_SOP_CLASS_UID)
 _ERROR_COMMENT: Final = int(Element.ERROR_COMMENT)
 _ORIGINATOR_TITLE: Final = int(Element.MOVE_ORIGINATOR_AE_TITLE)
 _ORIGINATOR_MESSAGE_ID: Final = int(Element.MOVE_ORIGINATOR_MESSAGE_ID)
@@ -151,6 +153,9 @@ class Gate:
         abstract_syntax = self._contexts[message.context_id].abstract_syntax
         if not caused and not self._may_send(sender, abstract_syntax, command.request):
             text = f"no rule lets {asking.name} ask {asked.name} for {command.request:04X}H"
+            return Respond(response(command, Status.NOT_AUTHORIZED), text)
+        if self._crosses and _names_aes_elsewhere(command, abstract_syntax):
+            text = "the SOP class names AEs, that of its presentation context does not"
             return Respond(response(command, Status.NOT_AUTHORIZED), text)
         operations = self._outstanding[sender]
         if len(operations) >= MAX_OUTSTANDING:  # before a move is opened, which nobody would close
@@ -296,6 +301,12 @@ class Gate:
         if ae is None:
             return None
         return self._policy.names.shown(ae, self._ae[_other(sender)].network)
+
+
+def _names_aes_elsewhere(command: CommandSet, abstract_syntax: str) -> bool:
+    """A query on the context of a retrieve: archives answer it by its SOP class, with titles not mapped."""
+    sop_class = command.text(_AFFECTED_SOP_CLASS) or command.text(_REQUESTED_SOP_CLASS)
+    return sop_class != abstract_syntax and names_aes(sop_class) and not names_aes(abstract_syntax)
 
 
 def _other(end: End) -> End:
