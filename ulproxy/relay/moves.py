@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Container
 from dataclasses import dataclass
+from itertools import chain
 
 from ulproxy.errors import RemoteProtocolError
 from ulproxy.pdu.types import AbortReason
@@ -28,11 +29,30 @@ class OpenMove:
     onward_message_id: int
 
 
-class Moves:
-    """The open C-MOVEs of this process."""
+class _Shown:
+    """The open C-MOVEs that one archive takes for those of one caller, by the Message ID it was told.
+
+    Those of one Message ID are alike, so the first of them speaks for all.
+    """
 
     def __init__(self) -> None:
-        self._open: dict[str, list[OpenMove]] = {}
+        self.moves: dict[int, dict[OpenMove, None]] = {}
+        self._last = 0x10000
+
+    def free(self, taken: Container[int]) -> int:
+        """A Message ID that is told nobody; looked for where the last one was found. 0 = there is none."""
+        order = chain(range(self._last - 1, 0, -1), range(0xFFFF, self._last - 1, -1))
+        found = next((n for n in order if n not in self.moves and n not in taken), 0)
+        self._last = found or self._last
+        return found
+
+
+class Moves:
+    """The open C-MOVEs of this process. A peer can open thousands, so none is looked for among all."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, dict[OpenMove, None]] = {}
+        self._shown: dict[tuple[str, str], _Shown] = {}
 
     def open(
         self,
@@ -49,31 +69,40 @@ class Moves:
         is not: then another one is told to it, which is not in `taken` either. Raises RemoteProtocolError
         where none is left.
         """
-        alike = [m for m in self._open.get(archive, ()) if m.shown_caller == shown_caller]
-        others = {
-            m.onward_message_id
-            for m in alike
-            if (m.caller, m.destination) != (caller, destination) or m.message_id != message_id
-        }
+        shown = self._shown.get((archive, shown_caller)) or _Shown()
         onward = message_id
-        if onward in others:
-            used = {m.onward_message_id for m in alike}
-            free = (n for n in range(0xFFFF, 0, -1) if n not in used and n not in taken)
-            onward = next(free, 0)
+        same = next(iter(shown.moves.get(message_id, ())), None)
+        if same is not None and (same.caller, same.destination, same.message_id) != (
+            caller,
+            destination,
+            message_id,
+        ):
+            onward = shown.free(taken)
             if not onward:
                 text = f"no Message ID is left for {caller} to {archive}"
                 raise RemoteProtocolError(text, AbortReason.NOT_SPECIFIED)
         move = OpenMove(caller, archive, destination, shown_caller, message_id, onward)
-        self._open.setdefault(archive, []).append(move)
+        self._open.setdefault(archive, {})[move] = None
+        self._shown.setdefault((archive, shown_caller), shown).moves.setdefault(onward, {})[
+            move
+        ] = None
         return move
 
     def close(self, move: OpenMove) -> None:
         """Forgets a C-MOVE that was answered, or whose association ended."""
-        rest = self._open.get(move.archive, [])
-        if move in rest:
-            rest.remove(move)
+        rest = self._open.get(move.archive, {})
+        if move not in rest:
+            return
+        del rest[move]
         if not rest:
-            self._open.pop(move.archive, None)
+            del self._open[move.archive]
+        key = move.archive, move.shown_caller
+        moves = self._shown[key].moves
+        del moves[move.onward_message_id][move]
+        if not moves[move.onward_message_id]:
+            del moves[move.onward_message_id]
+        if not moves:
+            del self._shown[key]
 
     def destinations(self, archive: str) -> frozenset[str]:
         """Where this archive may have to send to: names of AEs."""
