@@ -115,7 +115,9 @@ def counted(answer: int) -> Check:
 
 def moving(*answer: str, archive: str = "ARCHIVE") -> Check:
     """The destinations of open moves at this archive."""
-    return Check("moving to", lambda _, border: {*border.moves.destinations(archive)}, {*answer})
+    return Check(
+        "moving to", lambda _, border: sorted(border.moves.destinations(archive)), sorted(answer)
+    )
 
 
 class Playbook:

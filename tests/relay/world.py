@@ -257,31 +257,26 @@ class World:
     def _origin(self, end: End, message: Heard) -> Heard | None:
         """Where a message to this end comes from, None = the relay; asserts that it may be there."""
         assert message.command is not None
-        field, number = message.field, number_of(message)
-        source = self._next_source(end, message)
-        if field & RESPONSE:
-            asked = (number, field & ~RESPONSE)
-            passed = source is not None and asked in self._operations[end]
-            own = self._is_own_answer(end, message, number)
-            if own and not passed:
-                return None
-            assert source is not None, f"nobody said {message}"
-            assert asked in self._operations[end] or self._is_asking(end, message)
+        if message.field & RESPONSE:
+            asked = (number_of(message), message.field & ~RESPONSE)
+            answers = asked in self._operations[end]
+            if self._is_own_answer(end, message):
+                return None  # perhaps: an end that refuses just so is let off
+            assert answers or self._is_asking(end, message), "a response to nothing that passed"
             assert wire.ERROR_COMMENT not in message.command
-            if asked in self._operations[end] and not own and is_final(message):
+            if answers and is_final(message):
                 self._operations[end].remove(asked)
-            return source
+        source = self._next_source(end, message)
         assert source is not None, f"nobody said {message}"
-        asking = self._operations[other(end)]
-        if field != wire.C_CANCEL:
+        if not message.field & RESPONSE and message.field != wire.C_CANCEL:
             self._check_allowed(end, message)
             if number_of(source) != number_of(message):
                 self.renumbered[number_of(message)] = number_of(source)
-            asking.append((number_of(source), field))
+            self._operations[other(end)].append((number_of(source), message.field))
         return source
 
     def _next_source(self, end: End, message: Heard) -> Heard | None:
-        """The next message of the other end that it can be."""
+        """The next message of the other end that it can be; those before it did not pass."""
         said = self.by[other(end)].messages
         for index in range(self._matched[end] + 1, len(said)):
             source = said[index]
@@ -308,14 +303,12 @@ class World:
 
     def _is_asking(self, end: End, message: Heard) -> bool:
         """Its request is held until its data set is whole, and was answered before that."""
-        last = self.by[end].messages[-1] if self.by[end].messages else None
         return self.contexts.get(message.context_id) == wire.STUDY_FIND and any(
             one.command is not None and number_of(one) == number_of(message)
-            for one in [last]
-            if one
+            for one in self.by[end].messages[-1:]
         )
 
-    def _is_own_answer(self, end: End, message: Heard, number: int) -> bool:
+    def _is_own_answer(self, end: End, message: Heard) -> bool:
         """A refusal, or the relay's own C-ECHO: a response to a request that has been sent to its end."""
         assert message.command is not None
         status = int.from_bytes(message.command[wire.STATUS], "little")
@@ -323,7 +316,7 @@ class World:
             return False
         if self.setting.to_archive is None and self.as_set:
             assert status == (0 if message.field == wire.C_ECHO | RESPONSE else 0x0124)
-        elif status not in (0, 0x0124, 0x0117, 0xA801):
+        elif status not in (0x0124, 0x0117, 0xA801):
             return False
         asked = [
             request
@@ -332,9 +325,9 @@ class World:
             and request.complete
             and request.context_id == message.context_id
             and request.field == message.field & ~RESPONSE
-            and number_of(request) == number
+            and number_of(request) == number_of(message)
         ]
-        key = (end, message.context_id, message.field, number)
+        key = (end, message.context_id, message.field, number_of(message))
         if self._answers[key] >= len(asked):
             return False
         self._answers[key] += 1
