@@ -316,7 +316,7 @@ class World:
             return False
         if self.setting.to_archive is None and self.as_set:
             assert status == (0 if message.field == wire.C_ECHO | RESPONSE else 0x0124)
-        elif status not in (0x0124, 0x0117, 0xA801):
+        elif status not in (0x0124, 0x0117, 0xA801) and (self.as_set or status):
             return False
         asked = [
             request
