@@ -4,47 +4,26 @@ from __future__ import annotations
 
 import pytest
 
-from tests.relay import hospital, wire
+from tests.relay import wire
+from tests.relay.judging import (
+    CT,
+    FIND,
+    GET,
+    INBOUND,
+    MOVE,
+    ONWARD,
+    decoded,
+    gate,
+    message,
+    passed,
+    responded,
+)
 from tests.relay.wire import us
-from ulproxy.dimse.command import CommandSet, decode
-from ulproxy.dimse.message import Message
 from ulproxy.errors import RemoteProtocolError
 from ulproxy.policy.config import parse
 from ulproxy.policy.rules import Policy
-from ulproxy.relay.effects import End
 from ulproxy.relay.gate import MAX_OUTSTANDING, Context, Drop, Gate, LocalGate, Pass, Respond
 from ulproxy.relay.moves import Moves
-
-INBOUND, ONWARD = End.INBOUND, End.ONWARD
-VERIFICATION, CT, FIND, MOVE, GET = 1, 3, 5, 7, 9
-CONTEXTS = {
-    context.context_id: Context(context.abstract, wire.IMPLICIT) for context in hospital.CONTEXTS
-}
-
-
-def gate(caller: str = "WS1", callee: str = "ARCHIVE", moves: Moves | None = None) -> Gate:
-    policy = hospital.policy()
-    calling, called = policy.ae(caller), policy.ae(callee)
-    assert calling is not None
-    assert called is not None
-    return Gate(policy, Moves() if moves is None else moves, calling, called, CONTEXTS)
-
-
-def message(elements: wire.Elements, context_id: int = VERIFICATION) -> Message:
-    return Message(context_id, decoded(elements))
-
-
-def decoded(elements: wire.Elements) -> CommandSet:
-    return decode(wire.command_set(elements))
-
-
-def passed(elements: wire.Elements) -> Pass:
-    return Pass(decoded(elements))
-
-
-def responded(verdict: object) -> CommandSet:
-    assert isinstance(verdict, Respond)
-    return verdict.command
 
 
 def test_the_relay_itself_answers_c_echo():
@@ -211,7 +190,7 @@ def test_a_c_get_of_a_class_that_nobody_knows_allows_no_c_store():
     assert called is not None
     contexts = {GET: Context("1.2.3.4", wire.IMPLICIT), CT: Context(wire.CT, wire.IMPLICIT)}
     judge = Gate(policy, Moves(), calling, called, contexts).judge
-    assert isinstance(judge(INBOUND, message(wire.get_rq(3), GET)), Pass)
+    assert isinstance(judge(INBOUND, message(wire.get_rq(3, "1.2.3.4"), GET)), Pass)
     assert isinstance(judge(ONWARD, message(wire.store_rq(1), CT)), Respond)
 
 

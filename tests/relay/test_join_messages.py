@@ -56,7 +56,7 @@ SERVICES = {
     "C-STORE": (BOTH_ROLES, STORE, wire.store_rq(21)),
     "C-FIND": (BOTH_ROLES, FIND, wire.find_rq(21)),
     "C-GET": (BOTH_ROLES, GET, wire.get_rq(21)),
-    "C-FIND worklist": (FROM_MODALITY, WORKLIST, wire.find_rq(21)),
+    "C-FIND worklist": (FROM_MODALITY, WORKLIST, wire.find_rq(21, MODALITY[2].abstract)),
     "C-STORE private": (FROM_MODALITY, PRIVATE, wire.store_rq(21, sop_class=wire.PRIVATE)),
     "C-ECHO on another context": (BOTH_ROLES, STORE, wire.echo_rq(21)),
     "N-CREATE mpps": (FROM_MODALITY, MPPS, n_request(wire.N_CREATE, wire.MPPS, affected=True)),

@@ -284,8 +284,8 @@ def store_rsp(
     return response(C_STORE, message_id, sop_class, status, more=more)
 
 
-def find_rq(message_id: int) -> dict[int, bytes]:
-    return request(C_FIND, message_id, STUDY_FIND, data=True, more={PRIORITY: us(0)})
+def find_rq(message_id: int, sop_class: str = STUDY_FIND) -> dict[int, bytes]:
+    return request(C_FIND, message_id, sop_class, data=True, more={PRIORITY: us(0)})
 
 
 def get_rq(message_id: int, sop_class: str = STUDY_GET) -> dict[int, bytes]:

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from ulproxy.dimse.command import CommandField, CommandSet, Element, Status, response
 from ulproxy.dimse.message import Message
-from ulproxy.dimse.services import is_get, names_aes
+from ulproxy.dimse.services import is_get, names_aes, service_of
 from ulproxy.dimse.titles import Mapping
 from ulproxy.errors import RemoteProtocolError
 from ulproxy.pdu.types import AbortReason
@@ -21,6 +21,7 @@ from ulproxy.relay.moves import Moves, OpenMove
 
 # Message IDs have 16 bits; a peer that has this many unanswered does not wait for answers at all.
 MAX_OUTSTANDING: Final = 4096
+MAX_UID: Final = 64  # PS3.5 9.1; what is looked up is remembered, and a command set may have 64 KB
 
 
 class Context(NamedTuple):
@@ -66,8 +67,6 @@ _C_STORE_RQ: Final = int(CommandField.C_STORE_RQ)
 _C_GET_RQ: Final = int(CommandField.C_GET_RQ)
 _C_MOVE_RQ: Final = int(CommandField.C_MOVE_RQ)
 _C_CANCEL_RQ: Final = int(CommandField.C_CANCEL_RQ)
-_AFFECTED_SOP_CLASS: Final = int(Element.AFFECTED_SOP_CLASS_UID)
-_REQUESTED_SOP_CLASS: Final = int(Element.REQUESTED_SOP_CLASS_UID)
 _ERROR_COMMENT: Final = int(Element.ERROR_COMMENT)
 _ORIGINATOR_TITLE: Final = int(Element.MOVE_ORIGINATOR_AE_TITLE)
 _ORIGINATOR_MESSAGE_ID: Final = int(Element.MOVE_ORIGINATOR_MESSAGE_ID)
@@ -154,8 +153,7 @@ class Gate:
         if not caused and not self._may_send(sender, abstract_syntax, command.request):
             text = f"no rule lets {asking.name} ask {asked.name} for {command.request:04X}H"
             return Respond(response(command, Status.NOT_AUTHORIZED), text)
-        if self._crosses and _names_aes_elsewhere(command, abstract_syntax):
-            text = "the SOP class names AEs, that of its presentation context does not"
+        if text := self._elsewhere(sender, command, abstract_syntax, caused=caused):
             return Respond(response(command, Status.NOT_AUTHORIZED), text)
         operations = self._outstanding[sender]
         if len(operations) >= MAX_OUTSTANDING:  # before a move is opened, which nobody would close
@@ -184,6 +182,27 @@ class Gate:
         if request in _REQUESTS:  # there are few, so a peer cannot make many of them
             self._allowed[key] = allowed
         return allowed
+
+    def _elsewhere(
+        self, sender: End, command: CommandSet, abstract_syntax: str, *, caused: bool
+    ) -> str:
+        """Why a request may not be of another SOP class than its presentation context; empty = it may.
+
+        Archives go by the SOP class: a worklist query could be one for studies, a retrieve a query.
+        """
+        asking, asked = self._ae[sender], self._ae[_other(sender)]
+        for element in (Element.AFFECTED_SOP_CLASS_UID, Element.REQUESTED_SOP_CLASS_UID):
+            sop_class = _sop_class(command, element)
+            if sop_class in ("", abstract_syntax):
+                continue
+            if self._crosses and names_aes(sop_class) and not names_aes(abstract_syntax):
+                return "the SOP class names AEs, that of its presentation context does not"
+            meant = service_of(sop_class, command.request)
+            if caused or meant is service_of(abstract_syntax, command.request):
+                continue
+            if not self._policy.may_send(asking, asked, sop_class, command.request):
+                return f"no rule lets {asking.name} ask {asked.name} for the service {meant}"
+        return ""
 
     def _response(self, sender: End, message: Message) -> Verdict:
         command = message.command
@@ -303,10 +322,10 @@ class Gate:
         return self._policy.names.shown(ae, self._ae[_other(sender)].network)
 
 
-def _names_aes_elsewhere(command: CommandSet, abstract_syntax: str) -> bool:
-    """A query on the context of a retrieve: archives answer it by its SOP class, with titles not mapped."""
-    sop_class = command.text(_AFFECTED_SOP_CLASS) or command.text(_REQUESTED_SOP_CLASS)
-    return sop_class != abstract_syntax and names_aes(sop_class) and not names_aes(abstract_syntax)
+def _sop_class(command: CommandSet, element: Element) -> str:
+    """As a receiver reads it that ends at a NUL; what is no UID by its length is no class that is known."""
+    sop_class = command.text(element).partition("\0")[0].strip()
+    return sop_class if len(sop_class) <= MAX_UID else "?"
 
 
 def _other(end: End) -> End:
