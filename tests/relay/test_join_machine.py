@@ -25,6 +25,7 @@ ENDS: Final = st.sampled_from([INBOUND, ONWARD])
 NUMBERS: Final = st.sampled_from([1, 1, 2, 5, 0xFFFF])
 LENGTHS: Final = st.sampled_from([0, 8, 64, 512])
 PIECES: Final = st.sampled_from([ALL, ALL, ALL, 1, 2, 5, 6, 11, 12, 13, 40])
+LEFT: Final = st.sampled_from([0, 0, 0, 1, 2, 7, 15, 28])  # bytes of an object still to come
 ROLE: Final = wire.role(wire.CT, 1, 1)
 TARGETS: Final = st.sampled_from(["WS1", "WS2", "WS3", "NOBODY"])
 INSTANCES: Final = st.sampled_from(["1.2.3", "1.2.3", "../1"])
@@ -71,7 +72,7 @@ def elements(draw, accepted: tuple[int, ...]) -> tuple[int, wire.Elements]:
             wire.cancel_rq(number),
         ],
         MOVE: [
-            wire.move_rq(number, draw(TARGETS)),
+            wire.move_rq(draw(st.sampled_from([5, 5, 6])), draw(TARGETS)),
             wire.response(wire.C_MOVE, number, None, status, more=COMMENT),
             wire.cancel_rq(number),
         ],
@@ -169,14 +170,15 @@ class Machine(RuleBasedStateMachine):
         self.outbox[end] += message
         self.deliver(end, size)
 
-    @rule(end=ENDS, status=STATUSES, size=PIECES)
-    def respond(self, end, status, size):
+    @rule(end=ENDS, status=STATUSES, size=PIECES, more=st.sampled_from([{}, COMMENT]))
+    def respond(self, end, status, size, more):
         """To the oldest request that it has heard whole and not answered finally."""
         for message in self.world.to[end].messages:
             if not message.complete or id(message) in self.answered or message.field & 0x8000:
                 continue
             if message.field != wire.C_CANCEL:
-                answer = wire.response(message.field, number_of(message), None, status)
+                number = number_of(message)
+                answer = wire.response(message.field, number, None, status, more=more)
                 raw = wire.command_set(answer)
                 self.outbox[end] += wire.commands_of(message.context_id, raw, self.room(end))
                 self.deliver(end, size)
@@ -200,7 +202,10 @@ class Machine(RuleBasedStateMachine):
         room, context_id = self.room(end), self.accepted[0]
         raw = wire.command_set(wire.store_rq(1))
         self.outbox[end] += wire.commands_of(context_id, raw, room)
-        self.outbox[end] += data.draw(data_sets(context_id, self.pads, room))
+        if left == 0:  # between two fragments
+            self.outbox[end] += fragment(context_id, bytes.fromhex("1000"), last=False)
+        else:
+            self.outbox[end] += data.draw(data_sets(context_id, self.pads, room))
         self.deliver(end, len(self.outbox[end]) - left)
 
     @rule(end=ENDS, data=st.data(), left=st.integers(1, 30), number=NUMBERS)
@@ -213,7 +218,7 @@ class Machine(RuleBasedStateMachine):
         self.deliver(end, ALL)
 
     @precondition(lambda self: self.steps > QUIET)
-    @rule(end=ENDS, data=st.data(), timer=st.sampled_from(Timer), left=st.integers(1, 30))
+    @rule(end=ENDS, data=st.data(), timer=st.sampled_from(Timer), left=LEFT)
     def trouble_within_an_object(self, end, data, timer, left):
         self.begin_object(end, data, left)
         self.trouble(data.draw(ENDS), data, timer)
