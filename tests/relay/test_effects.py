@@ -18,6 +18,7 @@ from ulproxy.relay.effects import (
     StartTimer,
     StopTimer,
     Timer,
+    printable,
 )
 
 SOME = [
@@ -46,3 +47,12 @@ def test_they_cannot_be_changed(effect):
 def test_a_record_is_no_warning_and_has_no_facts_unless_it_says_so():
     assert Record("ready") == Record("ready", {}, warning=False)
     assert Record("ready").facts is not Record("ready").facts
+
+
+def test_a_title_of_a_peer_in_the_log():
+    """AE titles have 16 characters, but nobody has to keep to that."""
+    assert printable("WS 1") == "WS 1"
+    assert printable("a\n\x1b[2J\x7f\xe9") == "a??[2J??"
+    assert printable("x" * 64) == "x" * 64
+    assert printable("x" * 65) == "x" * 64 + "..."
+    assert len(printable("\0" * (1 << 16))) == 67

@@ -107,6 +107,16 @@ def test_a_cancel_finds_its_operation():
     assert isinstance(judge(ONWARD, message(wire.cancel_rq(5), MOVE)), Drop)
 
 
+def test_a_cancel_with_a_data_set_is_no_way_around_the_mapping():
+    """PS3.7 9.3.2.3 gives it none; where one comes it is that of a query like any other."""
+    judge = gate().judge
+    judge(INBOUND, message(wire.find_rq(5), FIND))
+    cancel = {**wire.cancel_rq(5), wire.DATA_SET_TYPE: wire.HAS_DATA}
+    verdict = judge(INBOUND, message(cancel, FIND))
+    assert isinstance(verdict, Pass)
+    assert verdict.titles is not None
+
+
 def test_a_move_is_open_from_its_request_to_its_final_response():
     moves = Moves()
     judge = gate(moves=moves).judge
@@ -124,6 +134,13 @@ def test_a_move_to_nobody():
     refused = responded(gate(moves=moves).judge(INBOUND, message(wire.move_rq(5, "X"), MOVE)))
     assert refused == decoded(wire.response(wire.C_MOVE, 5, wire.STUDY_MOVE, 0xA801))
     assert moves.at("ARCHIVE") == ()
+
+
+def test_a_long_destination_does_not_fill_the_log():
+    asked = wire.move_rq(5, "X" * 60000)
+    verdict = gate().judge(INBOUND, message(asked, MOVE))
+    assert isinstance(verdict, Respond)
+    assert len(verdict.text) < 200
 
 
 def test_what_was_asked_ends_with_the_association():

@@ -26,6 +26,8 @@ class Timer(Enum):
     WRITE = auto()  # runs while an end does not take what is written to it
 
 
+MAX_SHOWN: Final = 64
+
 # What the end of an open association is put down to in the log; the limit that sets the time in brackets.
 EXPIRED: Final = {
     Timer.RELEASE: "no answer of the {} end to the A-RELEASE-RQ in time (artim)",
@@ -77,7 +79,9 @@ class Record:
 
 
 def printable(title: str) -> str:
-    """A title from a peer as a log may have it."""
+    """A title from a peer as a log may have it: a command set has room for one of 64 KB."""
+    if len(title) > MAX_SHOWN:
+        title = f"{title[:MAX_SHOWN]}..."
     return "".join(c if c.isascii() and c.isprintable() else "?" for c in title)
 
 

@@ -135,7 +135,7 @@ class Gate:
         """What becomes of a message that came from this end; raises RemoteProtocolError."""
         command = message.command
         if command.command_field == _C_CANCEL_RQ:
-            return self._cancel(sender, command)
+            return self._cancel(sender, message)
         if command.is_response:
             return self._response(sender, message)
         if not command.has_valid_instance_uid:
@@ -237,14 +237,14 @@ class Gate:
 
         return Titles(context.transfer_syntax, mapping)
 
-    def _cancel(self, sender: End, command: CommandSet) -> Verdict:
+    def _cancel(self, sender: End, message: Message) -> Verdict:
         """PS3.7 9.3.2.3: no response to this one, and it may cross the final response."""
         for operation in self._outstanding[sender]:
-            if operation.message_id == command.message_id:
+            if operation.message_id == message.command.message_id:
                 changes: Changes = {
                     Element.MESSAGE_ID_BEING_RESPONDED_TO: operation.onward_message_id
                 }
-                return Pass(command.replaced(changes))
+                return self._passed(sender, message, changes)
         return Drop("C-CANCEL-RQ of nothing that is under way")
 
     def _finish(self, operation: _Operation) -> None:
