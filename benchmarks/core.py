@@ -25,7 +25,8 @@ from ulproxy.pdu.items import UserInformation
 from ulproxy.pdu.reader import PduReader
 from ulproxy.pdu.writer import command_message, data_set_message
 from ulproxy.policy.config import parse
-from ulproxy.policy.rules import Peer, Policy
+from ulproxy.policy.decision import Peer
+from ulproxy.policy.rules import Policy
 from ulproxy.relay.border import Border
 from ulproxy.relay.effects import End
 from ulproxy.relay.join import Join

@@ -16,9 +16,10 @@ import ulproxy
 from ulproxy.commands import GROUPS
 from ulproxy.commands.change import CONFIG, loaded
 from ulproxy.dimse.services import Service
+from ulproxy.policy.decision import Peer
 from ulproxy.policy.endpoints import IpAddress
 from ulproxy.policy.explain import Question, explain
-from ulproxy.policy.rules import Peer, Policy
+from ulproxy.policy.rules import Policy
 from ulproxy.policy.values import shown, suggestion
 from ulproxy.shell.echo import EchoError, echo
 from ulproxy.watch.log import LogFormat, configure

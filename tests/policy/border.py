@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from ulproxy.dimse.services import Service
 from ulproxy.pdu.associate import AAssociateRQ, PresentationContextRQ, titles
 from ulproxy.pdu.items import RoleSelection, UserInformation
+from ulproxy.policy.decision import Forward, Peer, Reject
 from ulproxy.policy.endpoints import Endpoint
 from ulproxy.policy.model import ApplicationEntity, Config, Limits, Listener, Relay, Rule
-from ulproxy.policy.rules import Forward, Peer, Policy, Reject
+from ulproxy.policy.rules import Policy
 
 IMPLICIT, EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 BIG_ENDIAN, DEFLATED, JPEG = (

@@ -11,8 +11,8 @@ from collections.abc import Collection
 from tests.policy.border import EXPLICIT, IMPLICIT, SYNTAXES, UNHEARD_OF
 from ulproxy.dimse.services import Service
 from ulproxy.pdu.associate import AAssociateRQ
+from ulproxy.policy.decision import Answer, Decision, Forward, Peer, Reject
 from ulproxy.policy.model import ApplicationEntity, Config
-from ulproxy.policy.rules import Answer, Decision, Forward, Peer, Reject
 
 SERVICE_OF = {syntax: {service} for service, syntax in SYNTAXES.items()}
 SERVICE_OF[UNHEARD_OF] = {Service.STORE, Service.OTHER}

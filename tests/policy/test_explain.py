@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from tests.policy.border import SYNTAXES, ae, config, peer, rule
 from tests.policy.test_rules_at_large import borders
 from ulproxy.dimse.services import Service
+from ulproxy.policy.decision import Peer
 from ulproxy.policy.explain import EXAMPLES, Question, explain
-from ulproxy.policy.rules import Peer, Policy
+from ulproxy.policy.rules import Policy
 
 WS1 = ae("WS1", host="10.0.0.1", alias="HA_WS1")
 WS2 = ae("WS2", host="10.0.0.2", name="second")

@@ -42,7 +42,7 @@ from tests.policy.border import (
 )
 from ulproxy.dimse.services import Service
 from ulproxy.pdu.types import Result
-from ulproxy.policy.rules import Answer, Reject
+from ulproxy.policy.decision import Answer, Reject
 
 # Refusals, in the order of the contract's table
 

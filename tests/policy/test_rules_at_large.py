@@ -27,8 +27,9 @@ from tests.policy.judge import judged, lines_allowing, meant, plain
 from ulproxy.dimse.services import Service
 from ulproxy.pdu.associate import PresentationContextRQ
 from ulproxy.pdu.items import RoleSelection, UserInformation
+from ulproxy.policy.decision import Forward, Peer
 from ulproxy.policy.model import ApplicationEntity, Config
-from ulproxy.policy.rules import Forward, Peer, Policy
+from ulproxy.policy.rules import Policy
 
 # The matrix
 

@@ -40,7 +40,7 @@ from tests.policy.border import (
 )
 from ulproxy.dimse.command import CommandField
 from ulproxy.dimse.services import Service
-from ulproxy.policy.rules import Answer
+from ulproxy.policy.decision import Answer
 
 # The other direction
 

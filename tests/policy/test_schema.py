@@ -21,6 +21,7 @@ from tests.policy.config_text import (
 )
 from ulproxy.policy import schema
 from ulproxy.policy.endpoints import Endpoint
+from ulproxy.policy.model import AeTls
 from ulproxy.policy.report import Report
 from ulproxy.policy.toml_lines import Lines
 
@@ -135,7 +136,7 @@ def test_values_are_what_they_mean():
     assert ae is not None
     assert whole
     assert ae.address == Endpoint("a", 104)
-    assert ae.tls == schema.AeTls(ca=Path("a"), certificate=Path("b"), key=Path("c"))
+    assert ae.tls == AeTls(ca=Path("a"), certificate=Path("b"), key=Path("c"))
 
 
 @pytest.mark.parametrize(

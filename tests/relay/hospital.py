@@ -9,8 +9,9 @@ from tests.relay import wire
 from tests.relay.wire import Asked, Given
 from ulproxy import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from ulproxy.policy.config import parse
+from ulproxy.policy.decision import Peer
 from ulproxy.policy.endpoints import Endpoint
-from ulproxy.policy.rules import Peer, Policy
+from ulproxy.policy.rules import Policy
 from ulproxy.relay.border import Border
 
 LISTENERS: Final = """

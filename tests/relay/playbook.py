@@ -22,13 +22,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final, NamedTuple
 
 from tests.relay import hospital
-from ulproxy.policy.rules import Peer
+from ulproxy.policy.decision import Peer
 from ulproxy.relay.border import Border
 from ulproxy.relay.effects import (
     CloseTransport,
     Effect,
     End,
     OpenTransport,
+    Operation,
     Record,
     SendData,
     StartTimer,
@@ -234,12 +235,12 @@ def _joined(effects: Iterable[Effect | Logged]) -> list[Effect | Logged]:
 
 def _end(effect: Effect | Logged) -> int:
     match effect:
-        case Record() | Logged():
+        case Record() | Operation() | Logged():
             return 0
         case OpenTransport():
-            return ONWARD.value
+            return ONWARD.number + 1
         case _:
-            return effect.end.value
+            return effect.end.number + 1
 
 
 def _lines(effects: Iterable[Effect], wanted: list[Logged]) -> list[str]:

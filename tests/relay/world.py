@@ -20,6 +20,7 @@ from ulproxy.relay.effects import (
     Effect,
     End,
     OpenTransport,
+    Operation,
     Record,
     SendData,
     StartTimer,
@@ -28,6 +29,7 @@ from ulproxy.relay.effects import (
 )
 from ulproxy.relay.join import Join
 
+ENDS: Final = (INBOUND, ONWARD)
 RJ, AC, RQ, ABORT = 3, 2, 1, 7
 RESPONSE: Final = 0x8000
 QUERY_RETRIEVE: Final = {wire.STUDY_FIND, wire.STUDY_MOVE, wire.STUDY_GET}
@@ -76,18 +78,18 @@ class World:
         self.open = {INBOUND: True, ONWARD: False}
         self.connecting = False
         self.timers: set[tuple[End, Timer]] = set()
-        self.to = {end: Listener() for end in End}  # what the relay says to each end
-        self.by = {end: Listener(strict=False) for end in End}  # what each end says
+        self.to = {end: Listener() for end in ENDS}  # what the relay says to each end
+        self.by = {end: Listener(strict=False) for end in ENDS}  # what each end says
         self.contexts: dict[int, str] = {}
         self.as_set = True  # the A-ASSOCIATE-RQ was of those that SETTINGS say
         self._answers: Counter[tuple[End, int, int, int]] = Counter()
         self.renumbered: dict[int, int] = {}
         self.written: set[End] = set()
         self.deaf: set[End] = set()  # ends that have said something that cannot be read
-        self._known: dict[End, int] = dict.fromkeys(End, 0)  # messages to it that were judged
-        self._matched: dict[End, int] = dict.fromkeys(End, -1)
-        self._source: dict[End, Heard | None] = dict.fromkeys(End)
-        self._operations: dict[End, list[tuple[int, int]]] = {end: [] for end in End}
+        self._known: dict[End, int] = dict.fromkeys(ENDS, 0)  # messages to it that were judged
+        self._matched: dict[End, int] = dict.fromkeys(ENDS, -1)
+        self._source: dict[End, Heard | None] = dict.fromkeys(ENDS)
+        self._operations: dict[End, list[tuple[int, int]]] = {end: [] for end in ENDS}
         self.did(self.join.accepted())
 
     # What may happen
@@ -191,12 +193,12 @@ class World:
                     self.timers.add((end, timer))
                 case StopTimer(end, timer):
                     self.timers.discard((end, timer))
-                case Record():
+                case Record() | Operation():
                     pass
         self.check()
 
     def check(self) -> None:
-        for end in End:
+        for end in ENDS:
             side = self.join._pair.side(end)
             artim = (end, Timer.ARTIM) in self.timers
             assert artim == (side.association.state in (State.Sta2, State.Sta13)), end

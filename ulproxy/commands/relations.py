@@ -7,7 +7,7 @@ from dataclasses import fields
 
 from ulproxy.commands.table import Listing, cell, services_cell
 from ulproxy.dimse.services import Service
-from ulproxy.policy.model import ApplicationEntity
+from ulproxy.policy.model import ApplicationEntity, Group
 from ulproxy.policy.names import RelayItself
 from ulproxy.policy.rules import Policy
 
@@ -76,6 +76,8 @@ def _other_meaning(policy: Policy, ae: ApplicationEntity, network: str) -> str |
         return None
     if called is None or isinstance(called, RelayItself):
         return f"{title} is the relay; to be called it needs an alias"
+    if isinstance(called, Group):
+        return f"{title} is a group; to be called it needs an alias of its own"
     return f"{title} is {called.name} there"
 
 

@@ -10,8 +10,9 @@ from ulproxy.dimse.services import VERIFICATION, Service
 from ulproxy.pdu.associate import AAssociateRQ, PresentationContextRQ, titles
 from ulproxy.pdu.items import RoleSelection, UserInformation
 from ulproxy.pdu.types import IMPLICIT_VR_LITTLE_ENDIAN
+from ulproxy.policy.decision import Answer, Fan, Forward, Peer, Reject, Shared, named_services
 from ulproxy.policy.model import ApplicationEntity, Rule
-from ulproxy.policy.rules import Answer, Forward, Peer, Policy, Reject, named_services
+from ulproxy.policy.rules import Policy
 from ulproxy.policy.values import suggestion
 
 _CT_IMAGE_STORAGE: Final = "1.2.840.10008.5.1.4.1.1.2"
@@ -61,6 +62,8 @@ def explain(policy: Policy, question: Question) -> Explanation:
     if isinstance(decision, Answer):
         text = f"allowed: {question.called} is the relay itself, which answers echo"
         return Explanation(True, [text])
+    if isinstance(decision, Fan | Shared):
+        raise NotImplementedError
     refusal, moved = None, []
     if question.destination is not None:
         moved = _destination(policy, decision, question.destination)

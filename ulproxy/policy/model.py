@@ -20,6 +20,7 @@ from ulproxy.policy.values import EVERYTHING, NETWORK_PREFIX, Omittable, file_pa
 MIN_PDU: Final = 8  # a PDV header and the least even fragment (PS3.8 9.3.5, PS3.8 E.1)
 
 Title = Annotated[str, AfterValidator(normal_title)]
+File = Annotated[Path, BeforeValidator(file_path)]
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -44,7 +45,7 @@ class Relay(Table):
     title: Title
     enforce: bool = True
     on_revoke: Literal["finish", "abort"] = "finish"
-    state: Annotated[Path | None, BeforeValidator(file_path)] = None
+    state: File | None = None
 
 
 class Limits(Table):
@@ -60,12 +61,32 @@ class Limits(Table):
     max_pdu: Annotated[int, AfterValidator(_max_pdu)] = 0
 
 
+class ListenerTls(Table):
+    """`tls` of a listener; `profile` is one of PS3.15 annex B, "bcp195" of B.12, "modified" of B.13."""
+
+    certificate: File
+    key: File
+    ca: File | None = None
+    client_certificate: Literal["required", "optional", "none"] = "none"
+    profile: Literal["bcp195", "modified"] = "bcp195"
+
+
+class AeTls(Table):
+    """`tls` of an AE: how the relay calls it."""
+
+    ca: File | None = None  # None = those that the system trusts
+    certificate: File | None = None
+    key: File | None = None
+    profile: Literal["bcp195", "modified"] = "bcp195"
+
+
 @dataclass(frozen=True)
 class Listener:
     """`[[listener]]`: where AEs of one network call the relay."""
 
     network: str
     bind: Endpoint
+    tls: ListenerTls | None = None
 
 
 @dataclass(frozen=True)
@@ -81,11 +102,21 @@ class ApplicationEntity:
     omit: frozenset[Omittable]
     associations: int | None
     move_originator: bool = True
+    tls: AeTls | None = None
+    certificate: str | None = None  # "sha256:..." of the certificate or its key, or a name in it
 
     @property
     def selectors(self) -> tuple[str, str, str]:
-        """What rules may mean it by."""
+        """What rules may mean it by, groups apart."""
         return self.name, NETWORK_PREFIX + self.network, EVERYTHING
+
+
+@dataclass(frozen=True)
+class Group:
+    """`[[group]]`: one called title for several AEs, by their names; rules may mean them by it too."""
+
+    title: str
+    members: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -101,6 +132,23 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class Syslog:
+    """Where DICOM audit messages go: over TLS (RFC 5425) or UDP (RFC 5426)."""
+
+    transport: Literal["tls", "udp"]
+    endpoint: Endpoint
+
+
+@dataclass(frozen=True)
+class Audit:
+    """`[audit]`."""
+
+    file: Path | None = None  # None = the log
+    syslog: Syslog | None = None
+    on_full: Literal["refuse", "drop"] = "refuse"
+
+
+@dataclass(frozen=True)
 class Config:
     """A file that validates; `notes` are what its author may want to know all the same."""
 
@@ -110,3 +158,5 @@ class Config:
     aes: tuple[ApplicationEntity, ...]
     rules: tuple[Rule, ...]
     notes: tuple[Problem, ...]
+    groups: tuple[Group, ...] = ()
+    audit: Audit | None = None

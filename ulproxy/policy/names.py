@@ -6,7 +6,7 @@ the relay's own title.
 
 from __future__ import annotations
 
-from ulproxy.policy.model import ApplicationEntity, Config
+from ulproxy.policy.model import ApplicationEntity, Config, Group
 
 
 class RelayItself:
@@ -23,23 +23,30 @@ class Names:
         self.relay_title = config.relay.title
         self._titles = {(ae.network, ae.title): ae for ae in config.aes}
         self._aliases = {ae.alias: ae for ae in config.aes if ae.alias is not None}
+        self._groups = {group.title: group for group in config.groups}
 
     def caller(self, title: str, network: str) -> ApplicationEntity | None:
         """The AE that calls itself `title` on its own network."""
         return self._titles.get((network, title))
 
-    def called(self, title: str, network: str) -> ApplicationEntity | RelayItself | None:
-        """Whom `title` means when said on `network`: titles there, aliases of others, the relay."""
+    def called(self, title: str, network: str) -> ApplicationEntity | Group | RelayItself | None:
+        """Whom `title` means when said on `network`: titles there, aliases of others, groups, the relay."""
         if (own := self._titles.get((network, title))) is not None:
             return own
         other = self._aliases.get(title)
         if other is not None and other.network != network:
             return other
+        if (group := self._groups.get(title)) is not None:
+            return group
         return RELAY_ITSELF if title == self.relay_title else None
 
     def shown(self, ae: ApplicationEntity, network: str) -> str:
         """The title by which `network` knows `ae`."""
         return ae.title if ae.network == network else ae.alias or self.relay_title
+
+    def is_hidden(self, ae: ApplicationEntity, network: str) -> bool:
+        """Whether `network` knows `ae` by the relay's own title alone."""
+        return ae.network != network and ae.alias in (None, self.relay_title)
 
     def translated(self, title: str, sender: ApplicationEntity, receiver: ApplicationEntity) -> str:
         """What `receiver` calls the AE that `sender` calls `title`.
@@ -49,4 +56,6 @@ class Names:
         ae = self.called(title, sender.network)
         if isinstance(ae, RelayItself):
             return self.relay_title
+        if isinstance(ae, Group):
+            return ae.title
         return self.shown(sender if ae is None else ae, receiver.network)

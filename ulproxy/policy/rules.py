@@ -7,71 +7,37 @@ another one for a service, so the same rules are asked for both directions of an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
 from itertools import product
-from typing import Final, NamedTuple
+from typing import Final
 
 from ulproxy.dimse.command import CommandField
-from ulproxy.dimse.services import Service, names_aes, possible_services, service_of
-from ulproxy.pdu.associate import AAssociateRQ, PresentationContextRQ
-from ulproxy.pdu.items import RoleSelection
+from ulproxy.dimse.services import Service, possible_services, service_of
+from ulproxy.pdu.associate import AAssociateRQ
 from ulproxy.pdu.types import (
     APPLICATION_CONTEXT_NAME,
     APPLICATION_CONTEXT_NOT_SUPPORTED,
     CALLED_AE_TITLE_NOT_RECOGNIZED,
     CALLING_AE_TITLE_NOT_RECOGNIZED,
-    EXPLICIT_VR_LITTLE_ENDIAN,
-    IMPLICIT_VR_LITTLE_ENDIAN,
     NO_REASON,
     PROTOCOL_VERSION_NOT_SUPPORTED,
-    Rejection,
     Result,
 )
-from ulproxy.policy.model import ApplicationEntity, Config, Rule
-from ulproxy.policy.names import Names, RelayItself
+from ulproxy.policy.decision import (
+    Answer,
+    Decision,
+    Fan,
+    Forward,
+    Peer,
+    Reject,
+    Shared,
+)
+from ulproxy.policy.model import ApplicationEntity, Config, Group, Rule
+from ulproxy.policy.names import Names
+from ulproxy.policy.rights import LITTLE_ENDIAN, Rights, fanned
 
-_LITTLE_ENDIAN: Final = (IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN)
-
-
-class Peer(NamedTuple):
-    """Where an association comes from: the listener's network and the address of the caller."""
-
-    network: str
-    address: IPv4Address | IPv6Address
-
-
-@dataclass(frozen=True, slots=True)
-class Forward:
-    """The association goes to `callee`; what the callee is shown, and what the caller is refused."""
-
-    caller: ApplicationEntity
-    callee: ApplicationEntity
-    calling_ae_title: str
-    called_ae_title: str
-    offered: tuple[PresentationContextRQ, ...]
-    refused: dict[int, Result]
-    rule: Rule | None
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The relay answers for itself: these contexts are for C-ECHO, the rest is refused."""
-
-    caller: ApplicationEntity
-    accepted: dict[int, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Reject:
-    """The association is rejected; `text` is for the log, the peer sees the three numbers only."""
-
-    rejection: Rejection
-    text: str
-
-
-Decision = Forward | Answer | Reject
+NO_MOVES: Final = frozenset[str]()
 
 
 class Policy:
@@ -81,6 +47,10 @@ class Policy:
         self.config = config
         self.names = Names(config)
         self._by_name = {ae.name: ae for ae in config.aes}
+        self._selectors = {ae.name: list(ae.selectors) for ae in config.aes}
+        for group in config.groups:
+            for member in group.members:
+                self._selectors[member].append(group.title)
         self._rules: dict[tuple[str, str], list[Rule]] = {}
         for rule in config.rules:
             for pair in product(rule.from_, rule.to):
@@ -90,11 +60,15 @@ class Policy:
         """The AE of this name in the file."""
         return self._by_name.get(name)
 
+    def selectors(self, ae: ApplicationEntity) -> list[str]:
+        """What rules may mean it by: its name, network, the groups that it is a member of, "*"."""
+        return self._selectors[ae.name]
+
     def rules(self, asking: ApplicationEntity, asked: ApplicationEntity) -> Iterator[Rule]:
         """The rules from one AE to another, in the order of the file."""
         found = {
             rule.number: rule
-            for pair in product(asking.selectors, asked.selectors)
+            for pair in product(self.selectors(asking), self.selectors(asked))
             for rule in self._rules.get(pair, ())
         }
         return (found[number] for number in sorted(found))
@@ -134,7 +108,7 @@ class Policy:
         if not isinstance(destination, ApplicationEntity) or destination.address is None:
             return None
         for rule in self.rules(caller, callee):
-            if Service.MOVE in rule.services and _is_destination(rule, caller, destination):
+            if Service.MOVE in rule.services and self._is_destination(rule, caller, destination):
                 return destination, rule
         return None
 
@@ -170,13 +144,24 @@ class Policy:
             return Reject(CALLING_AE_TITLE_NOT_RECOGNIZED, caller)
         open_moves = moving_to(caller.name)
         called = self.names.called(request.called_ae_title, peer.network)
-        if isinstance(called, RelayItself) and not _only_echo(request):
-            called = self._sole_destination(open_moves, peer.network) or called
-        if isinstance(called, RelayItself):
-            return _answer(request, caller)
-        if called is None:
+        if isinstance(called, ApplicationEntity):
+            return self._forward(request, caller, called, is_destination=called.name in open_moves)
+        if request.called_ae_title != self.names.relay_title:
+            if isinstance(called, Group):
+                return self._fan(request, caller, called)
             return Reject(CALLED_AE_TITLE_NOT_RECOGNIZED, "called title unknown")
-        return self._forward(request, caller, called, is_destination=called.name in open_moves)
+        if not _only_echo(request):
+            if (shared := self._shared(request, caller, open_moves)) is not None:
+                return shared
+            if isinstance(called, Group):
+                return self._fan(request, caller, called)
+        return _answer(request, caller)
+
+    def destination(
+        self, request: AAssociateRQ, archive: ApplicationEntity, ae: ApplicationEntity
+    ) -> Forward | Reject:
+        """How an association of an archive goes on to an AE that something is moved to."""
+        return self._forward(request, archive, ae, is_destination=True)
 
     def caller(self, title: str, peer: Peer) -> ApplicationEntity | str:
         """The AE that calls from there by this title, or why it is not let in (for the log alone)."""
@@ -187,13 +172,64 @@ class Policy:
             return f"{caller.name} does not call from {peer.address}"
         return caller
 
-    def _sole_destination(
-        self, open_moves: Collection[str], network: str
-    ) -> ApplicationEntity | None:
-        """The destination that the relay's own title stands for while something is moved to it alone."""
-        aes = [ae for name in open_moves if (ae := self._by_name.get(name)) is not None]
-        shared = [ae for ae in aes if self.names.shown(ae, network) == self.names.relay_title]
-        return shared[0] if len(shared) == 1 else None
+    def _shared(
+        self, request: AAssociateRQ, archive: ApplicationEntity, open_moves: Collection[str]
+    ) -> Shared | None:
+        """Whom the relay's own title stands for while something is moved behind it; None = nobody."""
+        moving = [ae for name in open_moves if (ae := self.ae(name)) is not None]
+        candidates = [
+            decision
+            for ae in moving
+            if self.names.is_hidden(ae, archive.network)
+            if isinstance(decision := self.destination(request, archive, ae), Forward)
+        ]
+        reported = []
+        if any(_is_commitment(c.abstract_syntax) for c in request.presentation_contexts):
+            reported = [
+                decision
+                for ae in self.config.aes
+                if self.names.is_hidden(ae, archive.network)
+                if self.may(ae, archive, Service.COMMITMENT)
+                if isinstance(decision := self.destination(request, archive, ae), Forward)
+            ]
+        if not candidates and not reported:
+            return None
+        return Shared(archive, tuple(candidates), tuple(reported))
+
+    def _fan(self, request: AAssociateRQ, caller: ApplicationEntity, group: Group) -> Fan | Reject:
+        """A query to all members that the caller may query."""
+        scp = {role.sop_class_uid for role in request.user_information.roles if role.scp}
+        members: list[Forward] = []
+        rejection = Reject(CALLED_AE_TITLE_NOT_RECOGNIZED, f"no rule lets {caller.name} query it")
+        for name in group.members:
+            member = self.ae(name)
+            if member is None or member is caller:
+                continue
+            decision = self._forward(request, caller, member, is_destination=False)
+            if isinstance(decision, Reject):
+                if decision.rejection == NO_REASON:
+                    rejection = decision
+                continue
+            if offered := fanned(decision.offered, scp):
+                members.append(replace(decision, offered=offered))
+            else:
+                rejection = Reject(NO_REASON, "a group is queried and retrieved from, no more")
+        if not members:
+            return rejection
+        kept = {c.context_id for member in members for c in member.offered}
+        refused = {
+            context.context_id: Result.USER_REJECTION
+            for context in request.presentation_contexts
+            if context.context_id not in kept
+        }
+        return Fan(caller, group, tuple(members), refused)
+
+    def _is_destination(
+        self, rule: Rule, caller: ApplicationEntity, destination: ApplicationEntity
+    ) -> bool:
+        if rule.destinations is None:  # the caller itself, nobody else
+            return destination is caller
+        return not set(self.selectors(destination)).isdisjoint(rule.destinations)
 
     def _forward(
         self,
@@ -211,7 +247,7 @@ class Policy:
             if callee.address is None:
                 text = f"{callee.name} has no address: it only calls"
             return Reject(CALLED_AE_TITLE_NOT_RECOGNIZED, text)
-        rights = _Rights(services, asked_back, is_destination, request.user_information.roles)
+        rights = Rights(services, asked_back, is_destination, request.user_information.roles)
         offered, refused = rights.filter(request.presentation_contexts)
         if not offered:
             return Reject(NO_REASON, f"no presentation context allowed to {callee.name}")
@@ -226,63 +262,6 @@ class Policy:
         )
 
 
-class _Rights:
-    """What the rules allow on an association, in both directions."""
-
-    def __init__(
-        self,
-        services: set[Service],
-        asked_back: set[Service],
-        is_destination: bool,
-        roles: tuple[RoleSelection, ...],
-    ) -> None:
-        self._services = services
-        if is_destination:  # a move also allows the C-STOREs it causes
-            self._services = services | {Service.STORE}
-        # An N-EVENT-REPORT comes the other way, on an association of its own if need be.
-        self._reported = asked_back & {Service.COMMITMENT}
-        self._served = asked_back | ({Service.STORE} if Service.GET in services else set())
-        self._scp = {role.sop_class_uid for role in roles if role.scp}
-
-    def filter(
-        self, contexts: tuple[PresentationContextRQ, ...]
-    ) -> tuple[list[PresentationContextRQ], dict[int, Result]]:
-        """What is offered onward, and the result of the contexts that are not."""
-        offered: list[PresentationContextRQ] = []
-        refused: dict[int, Result] = {}
-        for context in contexts:
-            services = possible_services(context.abstract_syntax)
-            if not self._allows(context.abstract_syntax, services):
-                refused[context.context_id] = Result.USER_REJECTION
-                continue
-            syntaxes = context.transfer_syntaxes
-            if names_aes(context.abstract_syntax):
-                syntaxes = tuple(name for name in syntaxes if name in _LITTLE_ENDIAN)
-            if syntaxes:
-                offered.append(context._replace(transfer_syntaxes=syntaxes))
-            else:
-                refused[context.context_id] = Result.TRANSFER_SYNTAXES_NOT_SUPPORTED
-        return offered, refused
-
-    def _allows(self, abstract_syntax: str, services: frozenset[Service]) -> bool:
-        if services & (self._services | self._reported):
-            return True
-        # PS3.7 D.3.3.4: the caller is SCP, as in C-GET, so it is the callee that asks
-        return abstract_syntax in self._scp and bool(services & self._served)
-
-
-def named_services(contexts: Iterable[PresentationContextRQ]) -> str:
-    """What presentation contexts can be used for, in the words of the rules."""
-    services = {s.value for c in contexts for s in possible_services(c.abstract_syntax)}
-    return ", ".join(sorted(services))
-
-
-def _is_destination(rule: Rule, caller: ApplicationEntity, destination: ApplicationEntity) -> bool:
-    if rule.destinations is None:  # the caller itself, nobody else
-        return destination is caller
-    return not set(destination.selectors).isdisjoint(rule.destinations)
-
-
 def _only_echo(request: AAssociateRQ) -> bool:
     """Archives may verify a destination before they send to it."""
     return all(
@@ -295,9 +274,13 @@ def _answer(request: AAssociateRQ, caller: ApplicationEntity) -> Answer | Reject
     """PS3.4 annex A: the relay is a Verification SCP, in the first uncompressed syntax proposed."""
     accepted = {}
     for context_id, abstract_syntax, transfer_syntaxes in request.presentation_contexts:
-        known = [name for name in transfer_syntaxes if name in _LITTLE_ENDIAN]
+        known = [name for name in transfer_syntaxes if name in LITTLE_ENDIAN]
         if possible_services(abstract_syntax) == {Service.ECHO} and known:
             accepted[context_id] = known[0]
     if not accepted:
         return Reject(NO_REASON, "the relay itself answers C-ECHO only")
     return Answer(caller, accepted)
+
+
+def _is_commitment(abstract_syntax: str) -> bool:
+    return Service.COMMITMENT in possible_services(abstract_syntax)

@@ -6,7 +6,6 @@ wrong, and how the key would be right. No value is repeated there: it may be a s
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
@@ -15,24 +14,14 @@ from pydantic_core import ErrorDetails
 from ulproxy.dimse.services import Service
 from ulproxy.policy import endpoints, values
 from ulproxy.policy.endpoints import Endpoint, IpNetwork
-from ulproxy.policy.model import Count, Limits, Relay, Table, Title
+from ulproxy.policy.model import AeTls, Count, File, Limits, ListenerTls, Relay, Table, Title
 from ulproxy.policy.report import Report
 from ulproxy.policy.toml_lines import KeyPath
 
 T = TypeVar("T", bound=Table)
 Name = Annotated[str, AfterValidator(values.normal_name)]
-File = Annotated[Path, BeforeValidator(values.file_path)]
 Bind = Annotated[Endpoint, BeforeValidator(endpoints.bind)]
 Selectors = Annotated[tuple[str, ...], BeforeValidator(values.selectors)]
-
-
-class ListenerTls(Table):
-    """`tls` of a listener."""
-
-    certificate: File
-    key: File
-    ca: File | None = None
-    client_certificate: Literal["required", "optional", "none"] = "none"
 
 
 class ListenerTable(Table):
@@ -41,14 +30,6 @@ class ListenerTable(Table):
     network: Name
     bind: Bind
     tls: ListenerTls | None = None
-
-
-class AeTls(Table):
-    """`tls` of an AE."""
-
-    ca: File | None = None
-    certificate: File | None = None
-    key: File | None = None
 
 
 class AeTable(Table):
@@ -161,6 +142,7 @@ _EXAMPLES: Final = {
     "move_originator": "false",
     "name": '"WS1"',
     "network": '"inside"',
+    "profile": '"bcp195"',
     "omit": '["async-operations"]',
     "on_full": '"refuse"',
     "on_revoke": '"finish"',

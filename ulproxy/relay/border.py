@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ulproxy.policy.rules import Policy
@@ -11,8 +12,14 @@ from ulproxy.relay.moves import Moves
 
 @dataclass
 class Border:
-    """The rules in force, which a reload replaces; the moves and associations that are open."""
+    """The rules in force, which a reload replaces; the moves and associations that are open.
+
+    `clock` tells seconds; with `audited`, operations are reported one by one; `full` says why nobody may come in.
+    """
 
     policy: Policy
     moves: Moves = field(default_factory=Moves)
     admission: Admission = field(default_factory=Admission)
+    clock: Callable[[], float] = lambda: 0.0
+    audited: bool = False
+    full: str = ""

@@ -4,16 +4,41 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Final, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 from ulproxy.policy.endpoints import Endpoint
+from ulproxy.policy.model import AeTls
 
 
-class End(Enum):
-    """One of the two connections of a relayed association."""
+class End:
+    """One of the connections of a relayed association: the caller's, or one of those that we open.
 
-    INBOUND = auto()  # the peer called us
-    ONWARD = auto()  # we call the peer
+    There is one object for each: they are compared by identity. `number` is 0 for the caller's.
+    """
+
+    __slots__ = ("name", "number")
+    INBOUND: ClassVar[End]
+    ONWARD: ClassVar[End]
+    _legs: ClassVar[list[End]] = []
+
+    def __init__(self, name: str, number: int) -> None:
+        self.name = name
+        self.number = number
+
+    def __repr__(self) -> str:
+        return f"End.{self.name}"
+
+    @classmethod
+    def leg(cls, number: int) -> End:
+        """The connection that we opened as the first, second, ... one, counted from 1."""
+        while len(cls._legs) < number:
+            following = len(cls._legs) + 1
+            cls._legs.append(cls("ONWARD" if following == 1 else f"ONWARD_{following}", following))
+        return cls._legs[number - 1]
+
+
+End.INBOUND = End("INBOUND", 0)
+End.ONWARD = End.leg(1)
 
 
 class Timer(Enum):
@@ -44,9 +69,11 @@ class SendData(NamedTuple):
 
 
 class OpenTransport(NamedTuple):
-    """Open the onward connection."""
+    """Open an onward connection, over TLS where `tls` says how."""
 
     endpoint: Endpoint
+    end: End = End.ONWARD
+    tls: AeTls | None = None
 
 
 class CloseTransport(NamedTuple):
@@ -78,6 +105,33 @@ class Record:
     warning: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A DIMSE operation that is over, for the audit trail: who asked whom for what, and what came of it.
+
+    `asking` and `asked` are names of AEs. `status` None = there was no final response. `matches` counts
+    the pending responses of a C-FIND, `sub_operations` are the completed, failed and warning ones of a C-MOVE
+    or C-GET. `octets` are the bytes of the request's data set. `began` is `Border.clock`'s, in seconds.
+    `refused` says why the relay refused it; empty = it passed.
+    """
+
+    service: str
+    request: int
+    asking: str
+    asked: str
+    message_id: int
+    sop_class: str
+    sop_instance: str
+    status: int | None
+    began: float
+    octets: int = 0
+    matches: int = 0
+    sub_operations: tuple[int, int, int] | None = None
+    destination: str = ""
+    rule: int | None = None
+    refused: str = ""
+
+
 def printable(title: str) -> str:
     """A title from a peer as a log may have it: a command set has room for one of 64 KB."""
     if len(title) > MAX_SHOWN:
@@ -85,4 +139,4 @@ def printable(title: str) -> str:
     return "".join(c if c.isascii() and c.isprintable() else "?" for c in title)
 
 
-Effect = SendData | OpenTransport | CloseTransport | StartTimer | StopTimer | Record
+Effect = SendData | OpenTransport | CloseTransport | StartTimer | StopTimer | Record | Operation

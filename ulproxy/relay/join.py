@@ -35,7 +35,8 @@ from ulproxy.pdu.types import (
     Rejection,
     Result,
 )
-from ulproxy.policy.rules import Answer, Forward, Peer, Policy, Reject, named_services
+from ulproxy.policy.decision import Answer, Fan, Forward, Peer, Reject, Shared, named_services
+from ulproxy.policy.rules import Policy
 from ulproxy.relay.admission import Admitted
 from ulproxy.relay.border import Border
 from ulproxy.relay.effects import (
@@ -207,6 +208,8 @@ class Join:
         request = self._request = output.request
         self._policy = policy = self._border.policy
         decision = policy.decide(request, self._peer, self._border.moves.destinations)
+        if isinstance(decision, Fan | Shared):
+            decision = (decision.members if isinstance(decision, Fan) else decision.candidates)[0]
         if isinstance(decision, Reject):
             self._reject(decision.rejection, decision.text)
             return

@@ -20,7 +20,7 @@ from ulproxy.pdu.associate import (
 )
 from ulproxy.pdu.items import AsynchronousOperationsWindow, RoleSelection, UserInformation
 from ulproxy.pdu.types import Result
-from ulproxy.policy.rules import Answer, Forward
+from ulproxy.policy.decision import Answer, Forward
 from ulproxy.policy.values import Omittable
 
 T = TypeVar("T")

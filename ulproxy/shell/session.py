@@ -13,9 +13,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, ParamSpec, Protocol
 
+from ulproxy.policy.decision import Peer
 from ulproxy.policy.endpoints import Endpoint
 from ulproxy.policy.model import Limits
-from ulproxy.policy.rules import Peer
 from ulproxy.relay.border import Border
 from ulproxy.relay.effects import (
     CloseTransport,
@@ -73,7 +73,7 @@ class Session:
         self._timers: dict[tuple[End, Timer], asyncio.TimerHandle] = {}
         self._opening: asyncio.Task[None] | None = None
         self._last_read = self._began
-        self._last_write = dict.fromkeys(End, self._began)
+        self._last_write = dict.fromkeys((End.INBOUND, End.ONWARD), self._began)
         self.broken = False
 
     @property
@@ -130,7 +130,7 @@ class Session:
 
     def _tear_down(self) -> None:
         self.broken = True
-        for end in End:
+        for end in (End.INBOUND, End.ONWARD):
             self._close(end)
             with suppress(Exception):
                 for effect in self.join.lost(end, "internal error"):
@@ -159,7 +159,7 @@ class Session:
 
     def _perform(self, effect: Effect) -> None:
         match effect:
-            case OpenTransport(endpoint):
+            case OpenTransport(endpoint=endpoint):
                 self._opening = self._loop.create_task(self._open(endpoint))
             case CloseTransport(end):
                 self._close(end)

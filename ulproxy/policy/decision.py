@@ -1,0 +1,94 @@
+"""What can become of an association request: the values that `Policy.decide` returns.
+
+Ours are two more than one would expect: a group's title stands for several AEs at once (`Fan`), and the
+relay's own title, called by an archive, for whichever AE a C-MOVE or a commitment request names (`Shared`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+from typing import NamedTuple
+
+from ulproxy.dimse.services import possible_services
+from ulproxy.pdu.associate import PresentationContextRQ
+from ulproxy.pdu.types import Rejection, Result
+from ulproxy.policy.model import ApplicationEntity, Group, Rule
+
+
+class Peer(NamedTuple):
+    """Where an association comes from: the listener's network and the address of the caller.
+
+    `certificate` is what the caller's certificate goes by: "sha256:..." of itself and of its public key, and
+    its subject alternative names. Empty = it presented none, None = the listener asks for none.
+    """
+
+    network: str
+    address: IPv4Address | IPv6Address
+    certificate: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """The association goes to `callee`; what the callee is shown, and what the caller is refused.
+
+    `observed` is what the rules would have refused if they were enforced, in words for the log.
+    """
+
+    caller: ApplicationEntity
+    callee: ApplicationEntity
+    calling_ae_title: str
+    called_ae_title: str
+    offered: tuple[PresentationContextRQ, ...]
+    refused: dict[int, Result]
+    rule: Rule | None
+    observed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fan:
+    """The association goes to all of these members of a group; query contexts in one transfer syntax."""
+
+    caller: ApplicationEntity
+    group: Group
+    members: tuple[Forward, ...]
+    refused: dict[int, Result]
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """An archive calls the relay's own title, which several AEs share: each message tells for whom it is.
+
+    `candidates` are the destinations of its open moves behind that title, `reported` the AEs whose storage
+    commitment requests it may report on.
+    """
+
+    caller: ApplicationEntity
+    candidates: tuple[Forward, ...]
+    reported: tuple[Forward, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The relay answers for itself: these contexts are for C-ECHO, the rest is refused."""
+
+    caller: ApplicationEntity
+    accepted: dict[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """The association is rejected; `text` is for the log, the peer sees the three numbers only."""
+
+    rejection: Rejection
+    text: str
+
+
+Decision = Forward | Fan | Shared | Answer | Reject
+
+
+def named_services(contexts: Iterable[PresentationContextRQ]) -> str:
+    """What presentation contexts can be used for, in the words of the rules."""
+    services = {s.value for c in contexts for s in possible_services(c.abstract_syntax)}
+    return ", ".join(sorted(services))
