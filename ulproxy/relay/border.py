@@ -14,7 +14,7 @@ from ulproxy.relay.moves import Moves
 class Border:
     """The rules in force, which a reload replaces; the moves and associations that are open.
 
-    `clock` tells seconds; with `audited`, operations are reported one by one; `full` says why all are refused.
+    `clock` tells seconds; `audited` = each operation is reported; `full` says why everybody is refused.
     """
 
     policy: Policy
