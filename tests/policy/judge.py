@@ -11,7 +11,7 @@ from collections.abc import Collection
 from tests.policy.border import EXPLICIT, IMPLICIT, SYNTAXES, UNHEARD_OF
 from ulproxy.dimse.services import Service
 from ulproxy.pdu.associate import AAssociateRQ
-from ulproxy.policy.decision import Answer, Decision, Forward, Peer, Reject
+from ulproxy.policy.decision import Answer, Decision, Forward, Peer, Reject, Shared
 from ulproxy.policy.model import ApplicationEntity, Config
 
 SERVICE_OF = {syntax: {service} for service, syntax in SYNTAXES.items()}
@@ -26,6 +26,9 @@ def plain(decision: Decision) -> Plain:
         return ("reject", tuple(decision.rejection))
     if isinstance(decision, Answer):
         return ("answer", decision.caller.name, sorted(decision.accepted.items()))
+    if isinstance(decision, Shared):
+        parts = ([plain(one) for one in part] for part in (decision.candidates, decision.reported))
+        return ("shared", decision.caller.name, *parts)
     assert isinstance(decision, Forward)
     return (
         "forward",
@@ -51,14 +54,8 @@ def judged(
     only_echo = all(
         c.abstract_syntax == SYNTAXES[Service.ECHO] for c in request.presentation_contexts
     )
-    if callee == "relay" and not only_echo:
-        hidden = [
-            ae
-            for ae in config.aes
-            if ae.name in moving_to and title_on(config, ae, peer.network) == config.relay.title
-        ]
-        if len(hidden) == 1:
-            callee = hidden[0]
+    if callee == "relay" and not only_echo and (said := shared(config, request, caller, moving_to)):
+        return said
     if callee == "relay":
         return answered(request, caller)
     if not isinstance(callee, ApplicationEntity) or callee.address is None:
@@ -88,6 +85,28 @@ def answered(request: AAssociateRQ, caller: ApplicationEntity) -> Plain:
                 accepted.append((context_id, syntax))
                 break
     return ("answer", caller.name, accepted) if accepted else ("reject", (1, 1, 1))
+
+
+def shared(
+    config: Config, request: AAssociateRQ, archive: ApplicationEntity, moving_to: Collection[str]
+) -> Plain | None:
+    """Those that the archive knows by the relay's title: moved to, or waiting for a report."""
+    reports = any(
+        c.abstract_syntax == SYNTAXES[Service.COMMITMENT] for c in request.presentation_contexts
+    )
+    candidates, reported = [], []
+    for ae in config.aes:
+        known_as = title_on(config, ae, archive.network)
+        if ae.network == archive.network or known_as != config.relay.title:
+            continue
+        moved = ae.name in moving_to
+        said = forwarded(config, request, archive, ae, moved=moved)
+        if said[0] == "forward" and moved:
+            candidates.append(said)
+        asks = reports and lines_allowing(config, ae, archive, Service.COMMITMENT)
+        if said[0] == "forward" and asks:
+            reported.append(said)
+    return ("shared", archive.name, candidates, reported) if candidates or reported else None
 
 
 def lines_allowing(
@@ -141,5 +160,13 @@ def forwarded(
     if not offered:
         return ("reject", (1, 1, 1))
     titles = (title_on(config, caller, callee.network), callee.title)
-    line = min(lines_allowing(config, caller, callee, None), default=None)
+    lines = [
+        line
+        for _, syntax, _ in offered
+        for service in SERVICE_OF[syntax]
+        for line in lines_allowing(config, caller, callee, service)
+    ]
+    if any(syntax in scp and Service.STORE in SERVICE_OF[syntax] for _, syntax, _ in offered):
+        lines += lines_allowing(config, caller, callee, Service.GET)
+    line = min(lines, default=None)
     return ("forward", (caller.name, callee.name), titles, offered, refused, line)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.policy.border import ae, config
+from ulproxy.policy.model import Group
 from ulproxy.policy.names import RELAY_ITSELF, Names
 
 AES = {
@@ -131,6 +134,42 @@ def test_what_is_shown_means_the_same_when_it_is_said(name, network):
 )
 def test_translated(title, sender, receiver, expected):
     assert NAMES.translated(title, AES[sender], AES[receiver]) == expected
+
+
+def test_a_group_is_called_the_same_everywhere():
+    """But by a member of it, which is meant where it is told the title; and the relay alike."""
+    aes = [AES["WS1"], AES["CT"], AES["PACS out"]]
+    names = Names(replace(config(aes), groups=(Group("ALL", ("PACS out",)),)))
+    assert names.translated("ALL", AES["WS1"], AES["PACS out"]) == "PACS"
+    assert names.translated("ALL", AES["WS1"], AES["CT"]) == "ALL"
+    assert names.translated("ALL", AES["PACS out"], AES["WS1"]) == "ALL"
+
+
+def test_the_relays_title_means_the_receiver_that_is_known_by_it():
+    """A modality without an alias, in what a worklist SCP says of it."""
+    names = Names(config([AES["WS1"], AES["CT"], AES["PACS out"]]))
+    assert names.translated("HOSP_A", AES["PACS out"], AES["CT"]) == "CT"
+    assert names.translated("HOSP_A", AES["PACS out"], AES["WS1"]) == "HOSP_A"
+    assert names.translated("HOSP_A", AES["WS1"], AES["CT"]) == "HOSP_A"
+    group = Names(
+        replace(config([AES["CT"], AES["PACS out"]]), groups=(Group("HOSP_A", ("PACS out",)),))
+    )
+    assert group.translated("HOSP_A", AES["PACS out"], AES["CT"]) == "CT"
+    assert group.translated("HOSP_A", AES["CT"], AES["PACS out"]) == "PACS"
+
+
+@pytest.mark.parametrize(
+    ("name", "network", "expected"),
+    [
+        ("WS1", "outside", False),
+        ("CT", "outside", True),
+        ("CT", "inside", False),
+        ("LAB", "inside", True),
+        ("LAB", "third", False),
+    ],
+)
+def test_is_hidden(name, network, expected):
+    assert NAMES.is_hidden(AES[name], network) is expected
 
 
 def test_the_relay_is_called_the_same_everywhere():

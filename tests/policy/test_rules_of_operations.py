@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from tests.policy.border import (
-    AES,
     ARCHIVE,
     BIG_ENDIAN,
     CALLED_REFUSED,
@@ -167,36 +166,6 @@ def test_only_the_archive_that_was_asked():
     asked = request("ARCHIVE", "HA_WS1", CT)
     decision = policy(MOVES).decide(asked, peer("outside", "192.0.2.2"), moving("WS1"))
     assert rejected(decision) == CALLED_REFUSED
-
-
-def test_an_archive_calls_a_destination_without_alias_by_the_relays_title():
-    asked = request("PACS", "HOSP_A", CT)
-    decision = forwarded(policy(MOVES).decide(asked, PACS_CALLS, moving("WS2")))
-    assert decision.callee is WS2
-    assert (decision.calling_ae_title, decision.called_ae_title) == ("HB_PACS", "WS2")
-
-
-@pytest.mark.parametrize("names", [(), ("WS1",), ("scanner", "WS1"), ("gone since a reload",)])
-def test_by_the_relays_title_nobody_else_is_reached(names):
-    asked = request("PACS", "HOSP_A", CT)
-    assert rejected(policy(MOVES).decide(asked, PACS_CALLS, moving(*names))) == NOTHING_ALLOWED
-
-
-def test_an_undecidable_destination_is_never_guessed():
-    aes = (*AES, ae("WS3", host="10.0.0.9"))
-    asked = request("PACS", "HOSP_A", CT)
-    decision = policy(MOVES, aes=aes).decide(asked, PACS_CALLS, moving("WS2", "WS3"))
-    assert rejected(decision) == NOTHING_ALLOWED
-
-
-def test_the_relay_answers_c_echo_even_while_something_is_moved_to_whom_its_title_stands_for():
-    """Some archives verify a destination before they send to it."""
-    decision = policy(MOVES).decide(request("PACS", "HOSP_A"), PACS_CALLS, moving("WS2"))
-    assert decision == Answer(PACS, {1: IMPLICIT})
-    both = policy(MOVES).decide(
-        request("PACS", "HOSP_A", VERIFICATION, CT), PACS_CALLS, moving("WS2")
-    )
-    assert offered(both) == [CT]
 
 
 # Messages

@@ -33,7 +33,9 @@ class Peer(NamedTuple):
 class Forward:
     """The association goes to `callee`; what the callee is shown, and what the caller is refused.
 
-    `observed` is what the rules would have refused if they were enforced, in words for the log.
+    `rule` is the first one that lets one of the offered contexts through; where there is none, `because`
+    says in words what else does. `observed` is what the rules would have refused if they were enforced, in
+    words for the log.
     """
 
     caller: ApplicationEntity
@@ -44,6 +46,7 @@ class Forward:
     refused: dict[int, Result]
     rule: Rule | None
     observed: tuple[str, ...] = ()
+    because: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,7 @@ class Answer:
 
     caller: ApplicationEntity
     accepted: dict[int, str]
+    observed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,7 +146,7 @@ class Audit:
     file: Path | None = None  # None = the log
     syslog: Syslog | None = None
     on_full: Literal["refuse", "drop"] = "refuse"
-    tls: AeTls | None = None  # how the repository is called; None = by the system's CAs, no certificate
+    tls: AeTls | None = None  # how the repository is called; None = with the CAs of the system
 
 
 @dataclass(frozen=True)

@@ -51,11 +51,12 @@ class Names:
     def translated(self, title: str, sender: ApplicationEntity, receiver: ApplicationEntity) -> str:
         """What `receiver` calls the AE that `sender` calls `title`.
 
-        One that is not in the file is called as the sender is, since it is the sender that speaks of it.
+        One that is not in the file is called as the sender is, since it is the sender that speaks of it. A
+        title that several share means the receiver, if it is one of them.
         """
         ae = self.called(title, sender.network)
-        if isinstance(ae, RelayItself):
-            return self.relay_title
-        if isinstance(ae, Group):
-            return ae.title
-        return self.shown(sender if ae is None else ae, receiver.network)
+        if ae is None or isinstance(ae, ApplicationEntity):
+            return self.shown(sender if ae is None else ae, receiver.network)
+        is_member = isinstance(ae, Group) and receiver.name in ae.members
+        is_behind = title == self.relay_title and self.is_hidden(receiver, sender.network)
+        return receiver.title if is_member or is_behind else title

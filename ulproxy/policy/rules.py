@@ -35,7 +35,7 @@ from ulproxy.policy.decision import (
 )
 from ulproxy.policy.model import ApplicationEntity, Config, Group, Rule
 from ulproxy.policy.names import Names
-from ulproxy.policy.rights import LITTLE_ENDIAN, Rights, fanned
+from ulproxy.policy.rights import LITTLE_ENDIAN, Rights, fanned, scp_of
 
 NO_MOVES: Final = frozenset[str]()
 
@@ -176,51 +176,48 @@ class Policy:
         self, request: AAssociateRQ, archive: ApplicationEntity, open_moves: Collection[str]
     ) -> Shared | None:
         """Whom the relay's own title stands for while something is moved behind it; None = nobody."""
-        moving = [ae for name in open_moves if (ae := self.ae(name)) is not None]
-        candidates = [
-            decision
-            for ae in moving
-            if self.names.is_hidden(ae, archive.network)
-            if isinstance(decision := self.destination(request, archive, ae), Forward)
-        ]
-        reported = []
-        if any(_is_commitment(c.abstract_syntax) for c in request.presentation_contexts):
-            reported = [
-                decision
-                for ae in self.config.aes
-                if self.names.is_hidden(ae, archive.network)
-                if self.may(ae, archive, Service.COMMITMENT)
-                if isinstance(decision := self.destination(request, archive, ae), Forward)
-            ]
+        hidden = [ae for ae in self.config.aes if self.names.is_hidden(ae, archive.network)]
+        reports = any(_is_commitment(c.abstract_syntax) for c in request.presentation_contexts)
+        candidates, reported = [], []
+        for ae in hidden:
+            moved = ae.name in open_moves
+            asks = reports and self.may(ae, archive, Service.COMMITMENT) is not None
+            if not moved and not asks:
+                continue
+            decision = self._forward(request, archive, ae, is_destination=moved)
+            if isinstance(decision, Forward):
+                candidates += [decision] * moved
+                reported += [decision] * asks
         if not candidates and not reported:
             return None
         return Shared(archive, tuple(candidates), tuple(reported))
 
     def _fan(self, request: AAssociateRQ, caller: ApplicationEntity, group: Group) -> Fan | Reject:
         """A query to all members that the caller may query."""
-        scp = {role.sop_class_uid for role in request.user_information.roles if role.scp}
+        asked = fanned(request.presentation_contexts, scp_of(request.user_information.roles))
+        narrowed = replace(request, presentation_contexts=asked)
         members: list[Forward] = []
-        rejection = Reject(CALLED_AE_TITLE_NOT_RECOGNIZED, f"no rule lets {caller.name} query it")
-        for name in group.members:
-            member = self.ae(name)
-            if member is None or member is caller:
+        rejection = Reject(
+            CALLED_AE_TITLE_NOT_RECOGNIZED,
+            f"no rule lets {caller.name} call a member of {group.title} that has an address",
+        )
+        for member in (self._by_name[name] for name in group.members):
+            if member is caller:
                 continue
-            decision = self._forward(request, caller, member, is_destination=False)
-            if isinstance(decision, Reject):
-                if decision.rejection == NO_REASON:
-                    rejection = decision
-                continue
-            if offered := fanned(decision.offered, scp):
-                members.append(replace(decision, offered=offered))
-            else:
-                rejection = Reject(NO_REASON, "a group is queried and retrieved from, no more")
+            decision = self._forward(narrowed, caller, member, is_destination=False)
+            if isinstance(decision, Forward):
+                members.append(decision)
+            elif decision.rejection == NO_REASON:
+                rejection = decision
         if not members:
+            if not asked and rejection.rejection == NO_REASON:
+                return Reject(NO_REASON, "a group is queried and retrieved from, no more")
             return rejection
-        kept = {c.context_id for member in members for c in member.offered}
+        offered = {c.context_id for member in members for c in member.offered}
         refused = {
-            context.context_id: Result.USER_REJECTION
-            for context in request.presentation_contexts
-            if context.context_id not in kept
+            c.context_id: max(m.refused.get(c.context_id, Result.USER_REJECTION) for m in members)
+            for c in request.presentation_contexts
+            if c.context_id not in offered
         }
         return Fan(caller, group, tuple(members), refused)
 
@@ -239,26 +236,28 @@ class Policy:
         *,
         is_destination: bool,
     ) -> Forward | Reject:
-        services = {s for rule in self.rules(caller, callee) for s in rule.services}
-        asked_back = {s for rule in self.rules(callee, caller) for s in rule.services}
-        reachable = services or is_destination or Service.COMMITMENT in asked_back
-        if callee.address is None or not reachable:
-            text = f"no rule lets {caller.name} call {callee.name}"
-            if callee.address is None:
-                text = f"{callee.name} has no address: it only calls"
+        roles = request.user_information.roles
+        rules, back = self.rules(caller, callee), self.rules(callee, caller)
+        rights = Rights(rules, back, is_destination, roles)
+        if callee.address is None:
+            text = f"{callee.name} has no address: it only calls"
             return Reject(CALLED_AE_TITLE_NOT_RECOGNIZED, text)
-        rights = Rights(services, asked_back, is_destination, request.user_information.roles)
-        offered, refused = rights.filter(request.presentation_contexts)
+        if not rights.is_any:
+            text = f"no rule lets {caller.name} call {callee.name}"
+            return Reject(CALLED_AE_TITLE_NOT_RECOGNIZED, text)
+        offered, refused, _ = rights.filter(request.presentation_contexts)
         if not offered:
             return Reject(NO_REASON, f"no presentation context allowed to {callee.name}")
+        rule, because = rights.grounds(offered)
         return Forward(
             caller,
             callee,
             calling_ae_title=self.names.shown(caller, callee.network),
             called_ae_title=callee.title,
-            offered=tuple(offered),
+            offered=offered,
             refused=refused,
-            rule=next(self.rules(caller, callee), None),
+            rule=rule,
+            because=because,
         )
 
 
