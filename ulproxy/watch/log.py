@@ -7,6 +7,8 @@ control character of theirs.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, Literal, TextIO
 
 import structlog
@@ -63,3 +65,9 @@ def logger(**facts: object) -> FilteringBoundLogger:
     """A logger that says these facts on every line."""
     bound: FilteringBoundLogger = structlog.get_logger(**facts)
     return bound
+
+
+def say(log: Callable[..., object], event: str, **facts: object) -> None:
+    """Logs; a log that cannot be written to is no reason to do anything else differently."""
+    with suppress(OSError, ValueError):
+        log(event, **facts)
