@@ -49,6 +49,11 @@ class Sender:
         self._closing.set()
         self._wake.set()
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread has something to do yet."""
+        return self._thread.is_alive()
+
     def join(self, seconds: float) -> None:
         """Wait for its end, so long and no longer: it may be waiting for a repository."""
         self._thread.join(seconds)

@@ -15,7 +15,7 @@ from ulproxy.policy.model import Config
 from ulproxy.relay.effects import Operation, Record
 from ulproxy.watch import audit_entry as entries
 from ulproxy.watch.audit_entry import Entry, Source
-from ulproxy.watch.audit_events import RECORDING_STARTED, Relay
+from ulproxy.watch.audit_events import RECORDING_STARTED, RECORDING_STOPPED, Relay
 from ulproxy.watch.audit_message import AuditMessage, Outcome, stamp
 from ulproxy.watch.audit_repeats import Repeats
 from ulproxy.watch.audit_reports import Reports
@@ -48,13 +48,24 @@ class Trail:
         self._strangers = Repeats(self._stranger)
         self._reports = Reports(config, Relay(config.relay.title, process_id), sink.message)
 
-    def started(self, *, stopped: bool = False) -> None:
+    def relay(self, *, started: bool) -> None:
         """The relay begins its work, or ends it."""
+        if not started:
+            self.sweep(everything=True)
         now = self._times.now()
-        if stopped:
-            self.sweep(all_of_them=True)
-        self._sink.entry(_event(now, "relay stopped" if stopped else "relay started"))
-        self._sink.message(self._reports.relay.application_activity(now, started=not stopped))
+        self._sink.entry(_event(now, "relay started" if started else "relay stopped"))
+        self._sink.message(self._reports.relay.application_activity(now, started=started))
+
+    def recording(self, *, started: bool) -> None:
+        """The relay begins or ends to record, by a reload."""
+        if not started:
+            self.sweep(everything=True)
+        now = self._times.now()
+        event = "audit started" if started else "audit stopped"
+        kind = RECORDING_STARTED if started else RECORDING_STOPPED
+        self._sink.entry(_event(now, event))
+        message = self._reports.relay.security_alert(now, kind, event, None, Outcome.SUCCESS)
+        self._sink.message(message)
 
     def configured(self, config: Config, uri: str) -> None:
         """A reload: new rules are in force."""
@@ -105,11 +116,11 @@ class Trail:
             if done.request == CommandField.C_MOVE_RQ:
                 self._reports.moved(source, caller, done, now)
 
-    def sweep(self, *, all_of_them: bool = False) -> None:
+    def sweep(self, *, everything: bool = False) -> None:
         """To be called every few seconds: sends what was kept back to be sent together."""
         now = self._times.now()
-        self._strangers.sweep(now, all_of_them=all_of_them)
-        self._reports.sweep(now, all_of_them=all_of_them)
+        self._strangers.sweep(now, everything=everything)
+        self._reports.sweep(now, everything=everything)
 
     def lost(self, what: str, number: int) -> tuple[Entry, AuditMessage]:
         """What is to be said in the place of records that were dropped."""

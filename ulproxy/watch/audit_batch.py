@@ -72,13 +72,13 @@ class Batches:
             self._over(association, kind)
         self._open.pop(association, None)
 
-    def sweep(self, now: datetime, *, all_of_them: bool = False) -> None:
+    def sweep(self, now: datetime, *, everything: bool = False) -> None:
         """Sends what has waited long enough."""
         over = [
             (association, kind)
             for association, batches in self._open.items()
             for kind, batch in batches.items()
-            if all_of_them or now - batch.began >= MAX_AGE
+            if everything or now - batch.began >= MAX_AGE
         ]
         for association, kind in over:
             self._over(association, kind)

@@ -41,6 +41,7 @@ DETACH: Final = Code("110125", "DCM", "Detach")
 NODE_AUTHENTICATION: Final = Code("110126", "DCM", "Node Authentication")
 SECURITY_CONFIGURATION: Final = Code("110129", "DCM", "Security Configuration")
 RESTRICTED_FUNCTION: Final = Code("110132", "DCM", "Use of Restricted Function")
+RECORDING_STOPPED: Final = Code("110133", "DCM", "Audit Recording Stopped")
 RECORDING_STARTED: Final = Code("110134", "DCM", "Audit Recording Started")
 # PS3.16 CID 402: what an active participant does
 APPLICATION: Final = Code("110150", "DCM", "Application")

@@ -40,9 +40,9 @@ class Repeats(Generic[T]):
         _, count = self._again.get(key, (item, 0))
         self._again[key] = (item, count + 1)
 
-    def sweep(self, moment: datetime, *, all_of_them: bool = False) -> None:
+    def sweep(self, moment: datetime, *, everything: bool = False) -> None:
         """Says what is left of the periods that are over."""
-        over = [k for k, began in self._began.items() if all_of_them or moment - began >= PERIOD]
+        over = [k for k, began in self._began.items() if everything or moment - began >= PERIOD]
         for key in over:
             del self._began[key]
             if key in self._again:

@@ -63,10 +63,10 @@ class Reports:
         """These AEs are known from now on."""
         self._aes = {ae.name: ae for ae in config.aes}
 
-    def sweep(self, now: datetime, *, all_of_them: bool = False) -> None:
+    def sweep(self, now: datetime, *, everything: bool = False) -> None:
         """Sends what was kept back to be sent together, as far as it is time."""
-        self._batches.sweep(now, all_of_them=all_of_them)
-        self._alerts.sweep(now, all_of_them=all_of_them)
+        self._batches.sweep(now, everything=everything)
+        self._alerts.sweep(now, everything=everything)
 
     def established(self, source: Source, facts: Entry, now: datetime) -> None:
         """An association stands: does its caller enter another network by it?"""
