@@ -156,7 +156,7 @@ def _split(data: bytes, length: int) -> tuple[bytes, bytes]:
     return data[:length], data[length:]
 
 
-def renamed(_tag: int, title: str) -> str:
+def renamed(title: str) -> str:
     """Inside AEs have an alias; whoever is not known is called as the one that speaks."""
     return {"WS1": "HA_WS1", "A": "HA_LONGER_THAN_A", "HA_WS1": "W"}.get(title, "PACS")
 
@@ -178,7 +178,7 @@ def _after(element: Element) -> Element:
     if element.tag not in TITLES:
         return element
     before = [title.strip(b" \0").decode("latin-1") for title in element.value.split(b"\\")]
-    new = [renamed(0, title) if title.strip("*?") else title for title in before]
+    new = [renamed(title) if title.strip("*?") else title for title in before]
     if new == before:
         return element
     value = "\\".join(new).encode()
@@ -201,7 +201,7 @@ def one_input(data: bytes) -> None:
     except (ValueError, struct.error):
         pass
     try:
-        same = mapped(data, syntax, lambda _tag, title: title)
+        same = mapped(data, syntax, lambda title: title)
         new = mapped(data, syntax, renamed)
     except RemoteProtocolError as error:
         if error.reason != 6 or expected is not None:

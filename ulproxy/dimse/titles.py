@@ -1,29 +1,38 @@
 """AE titles inside small data sets: C-FIND, worklist, MPPS, storage commitment, UPS (PS3.4 C, F, J, K, CC).
 
 A data set names AEs by the titles of its sender's network; its receiver must find those of its own there:
-Retrieve AE Title, Station AE Title and every other element of VR AE in PS3.6, in sequence items too. Two
+Retrieve AE Title, Station AE Title and every other element of VR AE in PS3.6, in sequence items too. Three
 rules. Only titles are written anew, and the lengths around them; all else goes on as it came, in its own
-order, but for the retired group lengths of what changed. And a data set with titles is read to its end by
-the letter of PS3.5 7, or it is refused: whoever reads it otherwise would find the titles missed here.
+order, but for the retired group lengths of what changed. A data set with titles is read to its end by the
+letter of PS3.5 7, or it is refused: whoever reads it otherwise would find the titles missed here. And it
+is read in a tenth of a second, or refused: nothing else is relayed meanwhile.
 """
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from pydicom._dicom_dict import DicomDictionary
 
+from ulproxy.dimse.elements import (
+    ITEM,
+    ITEM_DELIMITATION,
+    SEQUENCE_DELIMITATION,
+    SHORT,
+    Header,
+    Work,
+    header,
+)
 from ulproxy.errors import RemoteProtocolError
 from ulproxy.pdu.types import IMPLICIT_VR_LITTLE_ENDIAN
 
 # Data sets in one another: the information models need four, a hostile data set has thousands.
 MAX_DEPTH: Final = 16
 
-# What the receiver calls an AE: (tag, title as the sender says it) -> title.
-Mapping = Callable[[int, str], str]
+# What the receiver calls an AE, by the title that the sender says.
+Mapping = Callable[[str], str]
 
 RETRIEVE_AE_TITLE: Final = 0x00080054
 # Of data sets, so without those of command sets and of file meta information.
@@ -31,36 +40,74 @@ _TITLES: Final = frozenset(
     tag for tag, (vr, *_) in DicomDictionary.items() if vr == "AE" and tag > 0x0008_0000
 )
 _SEQUENCES: Final = frozenset(tag for tag, (vr, *_) in DicomDictionary.items() if vr == "SQ")
-_ANY_TITLE: Final = re.compile(
-    b"|".join(re.escape(struct.pack("<HH", tag >> 16, tag & 0xFFFF)) for tag in sorted(_TITLES))
+_TITLE_TAGS: Final = tuple(struct.pack("<HH", t >> 16, t & 0xFFFF) for t in sorted(_TITLES))
+_ITEM_TAG: Final = struct.pack("<HH", ITEM >> 16, ITEM & 0xFFFF)
+# Neither title nor sequence, item or group length; numbers as the four bytes of a tag make in one go.
+_PLAIN: Final = frozenset(
+    (tag & 0xFFFF) << 16 | tag >> 16
+    for tag, (vr, *_) in DicomDictionary.items()
+    if vr not in {"AE", "SQ", "NONE"} and tag & 0xFFFF
 )
+_IMPLICIT: Final = struct.Struct("<L0sL")
+_EXPLICIT: Final = struct.Struct("<L2sH")
+_BRIEF: Final = SHORT | {b""}
 
-_ITEM: Final = 0xFFFE_E000
-_ITEM_DELIMITATION: Final = 0xFFFE_E00D
-_SEQUENCE_DELIMITATION: Final = 0xFFFE_E0DD
-_ITEM_TAG: Final = struct.pack("<HH", 0xFFFE, 0xE000)
-_UNDEFINED_LENGTH: Final = 0xFFFF_FFFF
-
-# PS3.5 7.1.2: VRs with 16 and with 32 bits of length.
-_SHORT: Final = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
-_LONG: Final = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
-_IMPLICIT: Final = struct.Struct("<HHL")
-_EXPLICIT: Final = struct.Struct("<HH2sH")
-_LENGTH: Final = struct.Struct("<L")
+# What is spent (see `Work`), as measured.
+_ON_ELEMENT: Final = 6
+_ON_SEQUENCE: Final = 4
+_ON_ITEM: Final = 8
+_ON_CHANGE: Final = 4
+_ON_GUESS: Final = 20
+_ON_VALUE: Final = 12
+_ON_TITLE: Final = 4
+_BYTES_SEARCHED_FOR_1: Final = 8
+_BYTES_OF_TITLES_FOR_1: Final = 64
+# Elements passed over before they are counted.
+_RUN: Final = 4096
 
 
 def mapped(data: bytes, transfer_syntax: str, mapping: Mapping) -> bytes:
     """The data set with every AE title as its receiver knows it.
 
     `transfer_syntax` is Implicit or Explicit VR Little Endian. Raises RemoteProtocolError where a data set
-    with titles cannot be read to its end: what is not understood might name anything.
+    with titles cannot be read to its end, as what is not understood might name anything; and where any
+    takes more than `MAX_WORK`.
     """
-    if _ANY_TITLE.search(data) is None:
-        return data
-    editor = _Editor(data, mapping)
+    work = Work()
+    editor = _Editor(data, _Values(mapping, work), work)
     part = _Part(len(data), transfer_syntax == IMPLICIT_VR_LITTLE_ENDIAN, MAX_DEPTH - 1)
-    changed, _ = editor.read(0, part, editor.element, None)
-    return data if changed is None else changed
+    try:
+        editor.data_set(0, part, delimited=False)
+    except RemoteProtocolError:
+        if work.left < 0 or editor.may_have_titles(0, len(data)):
+            raise
+        return data
+    return editor.written()
+
+
+class _Values:
+    """The values of titles; each is mapped once, as most data sets have few and have them often."""
+
+    def __init__(self, mapping: Mapping, work: Work) -> None:
+        self._mapping = mapping
+        self._work = work
+        self._known: dict[bytes, bytes | None] = {}
+
+    def mapped(self, value: bytes) -> bytes | None:
+        """The value with the receiver's titles; None = it stays."""
+        if value not in self._known:
+            self._known[value] = self._mapped(value)
+        return self._known[value]
+
+    def _mapped(self, value: bytes) -> bytes | None:
+        self._work.spend(_ON_VALUE + _ON_TITLE * value.count(b"\\"))
+        titles = [title.strip(" \0") for title in value.decode("latin-1").split("\\")]
+        # PS3.4 C.2.2.2.4: what matches everything names nobody
+        after = [self._mapping(t) if t.strip("*?") else t for t in titles]
+        if after == titles:
+            return None
+        new = "\\".join(after).encode("ascii")
+        return new + b" " * (len(new) % 2)
 
 
 class _Part(NamedTuple):
@@ -71,158 +118,171 @@ class _Part(NamedTuple):
     depth: int
 
 
-class _Element(NamedTuple):
-    """A header from `at` to `start`, where the value begins; Items and their delimiters too."""
-
-    tag: int
-    vr: bytes  # empty where the data set does not say
-    length: int
-    at: int
-    start: int
-
-    @property
-    def undefined(self) -> bool:
-        return self.length == _UNDEFINED_LENGTH
-
-
-# What to write instead, None if nothing changed; and where in the data set it ended.
-_Result = tuple[bytes | None, int]
+# What stands from one place to another instead.
+_Edit = tuple[int, int, bytes]
 
 
 class _Editor:
-    """Reads a data set once, from front to back, and writes what changes."""
+    """Reads a data set once, from front to back, and notes what changes and how much it grows by that."""
 
-    def __init__(self, data: bytes, mapping: Mapping) -> None:
+    def __init__(self, data: bytes, values: _Values, work: Work) -> None:
         self._data = data
-        self._mapping = mapping
+        self._values = values
+        self._work = work
+        self._edits: list[_Edit] = []
+        self._grown = 0
 
-    def read(
-        self,
-        position: int,
-        part: _Part,
-        one: Callable[[_Element, _Part], _Result],
-        delimiter: int | None,
-    ) -> _Result:
-        """One after the other, up to and with the delimiter, or without one to the end of the part."""
-        written: list[bytes] = []
-        changed, kept = False, position
-        while position < part.end:
-            element = self._header(position, part)
-            if element.tag == delimiter and element.length == 0:
-                delimiter, position = None, element.start
+    def written(self) -> bytes:
+        """The data set with the changes; the same object where there are none."""
+        if not self._edits:
+            return self._data
+        pieces: list[bytes] = []
+        kept = 0
+        for start, end, value in sorted(self._edits):
+            pieces += self._data[kept:start], value
+            kept = end
+        return b"".join([*pieces, self._data[kept:]])
+
+    def may_have_titles(self, start: int, end: int) -> bool:
+        """Whether somebody could find a title there, however it is read."""
+        self._work.spend((end - start) // _BYTES_SEARCHED_FOR_1)
+        return any(self._data.find(tag, start, end) >= 0 for tag in _TITLE_TAGS)
+
+    def data_set(self, at: int, part: _Part, *, delimited: bool) -> int:
+        """One element after the other, up to and with the delimiter, or to the end of the part."""
+        data, (upto, implicit, _) = self._data, part
+        unpack = (_IMPLICIT if implicit else _EXPLICIT).unpack_from
+        edits = len(self._edits)
+        group_lengths: list[_Edit] = []
+        run = 0
+        while at < upto:
+            if at + 8 <= upto:  # most elements are passed over here
+                tag, vr, length = unpack(data, at)
+                end = at + 8 + length
+                if tag in _PLAIN and vr in _BRIEF and end <= upto and run < _RUN:
+                    at = end
+                    run += 1
+                    continue
+            self._work.spend(run + _ON_ELEMENT)
+            run = 0
+            element = header(data, at, upto, implicit=implicit)
+            if delimited and element.tag == ITEM_DELIMITATION and element.length == 0:
+                delimited, at = False, element.start
                 break
-            new, end = one(element, part)
-            # PS3.5 7.2: a group length would be wrong where something changed, and is retired
-            if new is not None or (element.tag & 0xFFFF == 0 and element.length == 4):
-                changed |= new is not None
-                written += [self._data[kept:position], new or b""]
-                kept = end
-            position = end
-        if delimiter is not None:
-            raise RemoteProtocolError("data set ends within a sequence")
-        if not changed:
-            return None, position
-        return b"".join([*written, self._data[kept:position]]), position
+            at = self._element(element, part)
+            if element.tag & 0xFFFF == 0 and element.length == 4:
+                group_lengths.append((element.at, at, b""))
+        self._work.spend(run)
+        if delimited:
+            raise RemoteProtocolError("data set ends within an item")
+        if len(self._edits) > edits:  # PS3.5 7.2: they would be wrong now, and are retired
+            self._edits += group_lengths
+            self._grown -= sum(end - start for start, end, _ in group_lengths)
+        return at
 
-    def element(self, element: _Element, part: _Part) -> _Result:
+    def _element(self, element: Header, part: _Part) -> int:
         """An element of a data set or of an item."""
         tag, vr, length, _, start = element
-        if tag >> 16 == 0xFFFE:
-            raise RemoteProtocolError("delimiter out of place in a data set")
         if tag in _TITLES:
-            return self._titles(element), start + length
+            return self._titles(element)
         if vr == b"SQ" or (not vr and tag in _SEQUENCES):
             return self._sequence(element, part)
+        if tag >> 16 == 0xFFFE:
+            raise RemoteProtocolError("delimiter out of place in a data set")
         if element.undefined:
-            if vr not in (b"", b"UN"):
+            if vr not in {b"", b"UN"}:
                 raise RemoteProtocolError("undefined length of what is no sequence")
             return self._sequence(element, part._replace(implicit=True))  # PS3.5 6.2.2 note 4
         end = start + length
-        if (
-            (vr == b"UN" or tag in _SEQUENCES or (not vr and tag not in DicomDictionary))
-            and self._data.startswith(_ITEM_TAG, start, end)
-            and _ANY_TITLE.search(self._data, start, end)
-        ):
-            return self._unnamed_sequence(element, part), end
-        return None, end
+        unnamed = vr == b"UN" or tag in _SEQUENCES or (not vr and tag not in DicomDictionary)
+        if unnamed and self._data.startswith(_ITEM_TAG, start, end):
+            self._unnamed_sequence(element, part)
+        return end
 
-    def _header(self, at: int, part: _Part) -> _Element:
-        """PS3.5 7.1."""
-        start = at + 8
-        if start > part.end:
-            raise RemoteProtocolError("data set ends within an element")
-        group, number, length = _IMPLICIT.unpack_from(self._data, at)
-        vr = b""
-        if not part.implicit and group != 0xFFFE:
-            _, _, vr, length = _EXPLICIT.unpack_from(self._data, at)
-            if vr in _LONG and start + 4 <= part.end:
-                (length,) = _LENGTH.unpack_from(self._data, start)
-                start += 4
-            elif vr not in _SHORT:  # receivers differ in how they go on from here
-                raise RemoteProtocolError("element without a VR of PS3.5")
-        if length > part.end - start and length != _UNDEFINED_LENGTH:
-            raise RemoteProtocolError("element longer than what it is in")
-        return _Element(group << 16 | number, vr, length, at, start)
-
-    def _titles(self, element: _Element) -> bytes | None:
+    def _titles(self, element: Header) -> int:
         if element.undefined or element.vr == b"SQ":
             raise RemoteProtocolError("AE title that is a sequence")
-        value = self._data[element.start : element.start + element.length]
-        titles = [title.strip(" \0") for title in value.decode("latin-1").split("\\")]
-        # PS3.4 C.2.2.2.4: what matches everything names nobody
-        after = [self._mapping(element.tag, t) if t.strip("*?") else t for t in titles]
-        if after == titles:
-            return None
-        value = "\\".join(after).encode("ascii")
-        return self._written(element, value + b" " * (len(value) % 2))
+        self._work.spend(element.length // _BYTES_OF_TITLES_FOR_1)
+        end = element.start + element.length
+        new = self._values.mapped(self._data[element.start : end])
+        if new is not None:
+            self._work.spend(_ON_CHANGE)
+            size, length = _length(element, len(new))
+            self._edits.append((element.start - size, end, length + new))
+            self._grown += len(new) - element.length
+        return end
 
-    def _written(self, element: _Element, value: bytes) -> bytes:
-        """The element with another value."""
-        if element.undefined:
-            return self._data[element.at : element.start] + value
-        size = 2 if element.vr in _SHORT else 4
-        if len(value) >> 8 * size:
-            raise RemoteProtocolError("AE titles that get too long")
-        head = self._data[element.at : element.start - size]
-        return head + len(value).to_bytes(size, "little") + value
-
-    def _sequence(self, element: _Element, part: _Part) -> _Result:
+    def _sequence(self, element: Header, part: _Part) -> int:
         if part.depth == 0:
             raise RemoteProtocolError(f"sequences nested more than {MAX_DEPTH} deep")
-        part = part._replace(depth=part.depth - 1)
-        return self._nested(element, part, self._item, _SEQUENCE_DELIMITATION)
-
-    def _item(self, item: _Element, part: _Part) -> _Result:
-        if item.tag != _ITEM:
-            raise RemoteProtocolError("sequence of something else than items")
-        return self._nested(item, part, self.element, _ITEM_DELIMITATION)
-
-    def _nested(
-        self,
-        element: _Element,
-        part: _Part,
-        one: Callable[[_Element, _Part], _Result],
-        delimiter: int,
-    ) -> _Result:
+        self._work.spend(_ON_SEQUENCE)
+        depth = part.depth - 1
         if element.undefined:
-            new, end = self.read(element.start, part, one, delimiter)
-        else:
-            part = part._replace(end=element.start + element.length)
-            new, end = self.read(element.start, part, one, None)
-        return None if new is None else self._written(element, new), end
+            return self._items(element.start, part._replace(depth=depth), delimited=True)
+        before = self._grown, len(self._edits)
+        end = element.start + element.length
+        self._items(element.start, _Part(end, part.implicit, depth), delimited=False)
+        self._lengthened(element, *before)
+        return end
 
-    def _unnamed_sequence(self, element: _Element, part: _Part) -> bytes | None:
+    def _items(self, at: int, part: _Part, *, delimited: bool) -> int:
+        """One item after the other, up to and with the delimiter, or to the end of the part."""
+        while at < part.end:
+            item = header(self._data, at, part.end, implicit=part.implicit)
+            self._work.spend(_ON_ITEM)
+            if item.tag == ITEM:
+                at = self._item(item, part)
+            elif delimited and item.tag == SEQUENCE_DELIMITATION and item.length == 0:
+                return item.start
+            else:
+                raise RemoteProtocolError("sequence of something else than items")
+        if delimited:
+            raise RemoteProtocolError("data set ends within a sequence")
+        return at
+
+    def _item(self, item: Header, part: _Part) -> int:
+        if item.undefined:
+            return self.data_set(item.start, part, delimited=True)
+        before = self._grown, len(self._edits)
+        end = item.start + item.length
+        self.data_set(item.start, _Part(end, part.implicit, part.depth), delimited=False)
+        self._lengthened(item, *before)
+        return end
+
+    def _lengthened(self, element: Header, grown: int, edits: int) -> None:
+        """Notes the length that a sequence or an item has, if anything has changed since then."""
+        if len(self._edits) > edits:
+            self._work.spend(_ON_CHANGE)
+            size, length = _length(element, element.length + self._grown - grown)
+            self._edits.append((element.start - size, element.start, length))
+
+    def _unnamed_sequence(self, element: Header, part: _Part) -> None:
         """Items in a value that the data set does not call a sequence, as some receiver might read them.
 
         Written by one that did not know the VR they are implicit (PS3.5 6.2.2), else they are as the rest.
         """
-        found = set()
+        outer = self._edits, self._grown
+        found: list[tuple[list[_Edit], int]] = []
         for implicit in {True, part.implicit}:
+            self._work.spend(_ON_GUESS)
+            self._edits, self._grown = [], 0
             try:
-                new, _ = self._sequence(element, part._replace(implicit=implicit))
+                self._sequence(element, part._replace(implicit=implicit))
+                found.append((self._edits, self._grown))
             except RemoteProtocolError:
-                continue
-            found.add(new)
-        if len(found) != 1:
+                if self._work.left < 0:
+                    raise
+        self._edits, self._grown = outer
+        if found and found[0] == found[-1]:
+            self._edits += found[0][0]
+            self._grown += found[0][1]
+        elif self.may_have_titles(element.start, element.start + element.length):
             raise RemoteProtocolError("items that can be read in more ways than one, or in none")
-        return found.pop()
+
+
+def _length(element: Header, length: int) -> tuple[int, bytes]:
+    """How many bytes its length has, and another one in them."""
+    size = 2 if element.vr in SHORT else 4
+    if length >> 8 * size:
+        raise RemoteProtocolError("AE titles that get too long")
+    return size, length.to_bytes(size, "little")
