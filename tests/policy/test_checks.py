@@ -202,3 +202,80 @@ def test_shadowing_is_legal_and_noted(more, expected):
 def test_without_a_relay_nothing_shadows_it():
     faults = problems(edited({1: "", 2: ""}, AE.format("HOSP_A", "inside", "")))
     assert_found(faults, [(0, "relay.title", "is missing")])
+
+
+# Groups
+
+GROUP = '[[group]]\ntitle = "{}"\nmembers = ["PACS"]\n'
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (GROUP.format("ALL"), None),
+        (GROUP.format("HOSP_A"), None),  # the relay's own title may be a group
+        (GROUP.format("WS1"), "is the name of ae[WS1] (line 15), which rules mean by it; give the"),
+        (
+            GROUP.format("HA_WS1"),
+            "is the alias of ae[WS1] (line 15), which is called by it; give the group a title",
+        ),
+        (GROUP.format("ws 1"), None),
+    ],
+)
+def test_the_title_of_a_group(more, said):
+    text = edited(more=more)
+    title = more.split('"')[1]
+    assert_found(problems(text), [(END + 2, f"group[{title}].title", said)] if said else [])
+
+
+def test_groups_of_one_title():
+    faults = problems(edited(more=GROUP.format("ALL") + GROUP.format(" ALL ")))
+    said = f"is that of group[ALL].title (line {END + 2}) too; give each group a title of its own"
+    assert_found(faults, [(END + 5, "group[ALL].title", said)])
+
+
+def test_the_title_of_an_ae_with_another_name_hides_a_group_on_its_network():
+    more = AE.format("X", "inside", 'name = "x"') + GROUP.format("X")
+    said = f'is the title of ae[x] (line {END + 1}) too, and means that one on network "inside"'
+    assert_found(parse(edited(more=more)).notes, [(END + 7, "group[X].title", said)])
+
+
+def test_a_group_with_faults_is_not_checked():
+    more = GROUP.format("WS1").replace('["PACS"]', "[]")
+    assert_found(problems(edited(more=more)), [(END + 3, "group[WS1].members", "is empty")])
+
+
+# The relay's title as an alias
+
+ALIKE = "without an alias would not be told from this AE; write another alias, or give those an"
+
+
+@pytest.mark.parametrize(
+    ("edits", "more", "said"),
+    [
+        ({}, "", None),
+        ({}, AE.format("WS2", "inside", 'alias = "HA_WS2"'), None),
+        ({}, AE.format("WS2", "inside", ""), f'is the relay\'s title too, and "WS2" {ALIKE}'),
+        (
+            {},
+            AE.format("WS2", "inside", "") + AE.format("WS3", "inside", ""),
+            f'"WS2" and "WS3" {ALIKE}',
+        ),
+        # each of the two networks knows one of them by its own title
+        ({AE_2 + 4: ""}, "", None),
+        # a third one knows both by the relay's
+        (
+            {AE_2 + 4: ""},
+            '[[listener]]\nnetwork = "third"\nbind = "127.0.0.1:0"\n',
+            f'"PACS" {ALIKE}',
+        ),
+    ],
+)
+def test_an_alias_that_is_the_relays_title(edits, more, said):
+    text = edited({AE_1 + 4: 'alias = "HOSP_A"', **edits}, more)
+    assert_found(problems(text), [(AE_1 + 4, "ae[WS1].alias", said)] if said else [])
+
+
+def test_an_alias_with_faults_is_one():
+    text = edited({AE_1 + 4: 'alias = "HOSP_A"'}, AE.format("WS2", "inside", 'alias = ""'))
+    assert_found(problems(text), [(END + 5, "ae[WS2].alias", "is empty")])

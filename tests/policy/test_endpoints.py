@@ -163,3 +163,54 @@ def test_where_an_address_calls_from(host, expected):
 def test_anywhere_is_anywhere():
     assert all(network.prefixlen == 0 for network in ANYWHERE)
     assert {network.version for network in ANYWHERE} == {4, 6}
+
+
+@pytest.mark.parametrize(
+    ("text", "transport", "place"),
+    [
+        ("tls://audit.example:6514", "tls", "audit.example:6514"),
+        ("tls://audit.example", "tls", "audit.example:6514"),
+        (" TLS://Audit.Example:1 ", "tls", "audit.example:1"),
+        ("udp://10.0.0.9", "udp", "10.0.0.9:514"),
+        ("udp://10.0.0.9:5514", "udp", "10.0.0.9:5514"),
+        ("udp://[fd00::9]", "udp", "[fd00::9]:514"),
+        ("tls://[fd00::9]:6515", "tls", "[fd00::9]:6515"),
+    ],
+)
+def test_syslog(text, transport, place):
+    found, endpoint = endpoints.syslog(text)
+    assert (found, str(endpoint)) == (transport, place)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("audit.example:6514", 'does not begin with "tls://" or "udp://"'),
+        ("tcp://audit.example", "does not begin with"),
+        ("", "does not begin with"),
+        ("tls://", 'has no host and port behind "tls://"'),
+        ("udp://:514", 'has no host and port behind "udp://"'),
+        ("tls://audit.example:0", "has no host and port"),
+        ("tls://audit.example:6514/x", "has no host and port"),
+        ("tls://fd00::9", "has no host and port"),
+        ("udp://0.0.0.0", "has no host and port"),
+        (5, "is not text in quotes"),
+    ],
+)
+def test_no_syslog(text, said):
+    with pytest.raises(ValueError, match=re.escape(said)):
+        endpoints.syslog(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "host"),
+    [
+        ("PACS.Example", "pacs.example"),
+        ("10.0.0.5", "10.0.0.5"),
+        ("FD00:0::5", "fd00::5"),
+        ("a:104", None),
+        ("", None),
+    ],
+)
+def test_hosts(text, host):
+    assert endpoints.host_of(text) == host

@@ -173,14 +173,6 @@ def test_nothing_follows_from_a_fault(edits, key, said):
     assert_found(problems(text), [(line, key, said)])
 
 
-def test_an_alias_with_faults_hides_nothing():
-    more = WS.format("WS2", 'alias = ""') + RULE_2.format("PACS")
-    assert_found(
-        problems(edited({AE_1 + 4: ""}, more)),
-        [(END + 5, "ae[WS2].alias", "is empty; use 1 to 16")],
-    )
-
-
 def test_the_references_of_a_rule_with_faults():
     edits = {RULE + 1: 'from = ["ws1"]', RULE + 2: "to = [1]", RULE + 3: 'services = ["mvoe"]'}
     expected = [
@@ -192,95 +184,82 @@ def test_the_references_of_a_rule_with_faults():
     assert_found(problems(edited(edits, 'destinations = ["WS2"]\n')), expected)
 
 
-def test_a_group_can_be_named_once_it_is_built():
-    more = '[[group]]\ntitle = "ALL"\nmembers = ["PACS"]\n'
-    faults = problems(edited({RULE + 2: 'to = ["ALL"]'}, more))
-    assert_found(faults, [(END + 1, "group[1]", "groups are not built yet in this release")])
-
-
 RULE_2 = '[[rule]]\nfrom = ["WS2"]\nto = ["{}"]\nservices = ["move"]\n'
-HIDDEN = "several destinations behind one title are not built yet in this release: "
+GROUP = '[[group]]\ntitle = "ALL"\nmembers = ["{}"]\n'
 
 
+@pytest.mark.parametrize("key", ["from", "to", "destinations"])
 @pytest.mark.parametrize(
-    ("edits", "more", "expected"),
+    ("entry", "said"),
     [
-        # one under the relay's title is fine, beside any number that have an alias
-        ({AE_1 + 4: ""}, WS.format("WS2", 'alias = "HA_WS2"') + RULE_2.format("PACS"), []),
-        ({AE_1 + 4: ""}, WS.format("WS2", ""), []),
-        # two, by the union over the rules
-        (
-            {AE_1 + 4: ""},
-            WS.format("WS2", "") + RULE_2.format("PACS"),
-            [
-                (
-                    END + 6,
-                    "rule[2].destinations",
-                    f'{HIDDEN}"PACS" would know "WS1" and "WS2" by the relay\'s title alone; give',
-                )
-            ],
-        ),
-        # an alias that is the relay's title tells nothing
-        (
-            {AE_1 + 4: 'alias = "HOSP_A"'},
-            WS.format("WS2", "") + RULE_2.format("PACS"),
-            [(END + 6, "rule[2].destinations", HIDDEN)],
-        ),
-        # towards different AEs, or without move, they are told apart
-        ({AE_1 + 4: ""}, WS.format("WS2", "") + PACS_2 + RULE_2.format("PACS2"), []),
-        (
-            {AE_1 + 4: ""},
-            WS.format("WS2", "") + RULE_2.format("PACS").replace("move", "get"),
-            [],
-        ),
-        # on the network of the called one they have titles of their own
-        ({AE_1 + 4: ""}, WS.format("WS2", "") + WS.format("WS3", "") + RULE_2.format("WS3"), []),
-        # callers without an address are no destinations
-        (
-            {AE_1 + 4: ""},
-            WS.format("WS2", "").replace("address =", 'sources = ["*"]#') + RULE_2.format("PACS"),
-            [],
-        ),
-        # within one rule, wildcards included
-        (
-            {AE_1 + 4: "", RULE + 1: 'from = ["network:inside"]'},
-            WS.format("WS2", ""),
-            [(RULE, "rule[1].destinations", HIDDEN)],
-        ),
-        (
-            {
-                AE_1 + 4: "",
-                RULE + 1: 'from = ["*"]',
-                RULE + 2: 'to = ["*"]',
-                RULE + 3: 'services = ["*"]',
-            },
-            WS.format("WS2", ""),
-            [(RULE, "rule[1].destinations", HIDDEN)],
-        ),
-        (
-            {AE_1 + 4: "", RULE + 3: 'services = ["move"]\ndestinations = ["WS1", "WS2"]'},
-            WS.format("WS2", ""),
-            [(RULE + 4, "rule[1].destinations", HIDDEN)],
-        ),
-        # each called one by its own rules
-        (
-            {AE_1 + 4: "", RULE + 2: 'to = ["PACS", "PACS2"]'},
-            WS.format("WS2", "") + PACS_2 + RULE_2.format("network:outside"),
-            [(END + 11, "rule[2].destinations", 'release: "PACS" and "PACS2" would know')],
-        ),
+        ("ALL", None),
+        (" ALL ", None),
+        ("HOSP_A", None),  # a group of this title
+        ("AL", 'no AE or group is named "AL"; did you mean "ALL"?'),
+        ("XYZ", 'no AE or group is named "XYZ"; known are "ALL", "HOSP_A", "PACS", "WS1"'),
     ],
 )
-def test_destinations_behind_one_title(edits, more, expected):
-    assert_found(problems(edited(edits, more)), expected)
+def test_groups_in_rules(key, entry, said):
+    lines = {"from": RULE + 1, "to": RULE + 2, "destinations": RULE + 4}
+    more = "" if key != "destinations" else f'destinations = ["{entry}"]\n'
+    edits = {} if key == "destinations" else {lines[key]: f'{key} = ["{entry}"]'}
+    text = edited(
+        edits, more + GROUP.format("PACS") + GROUP.format("PACS").replace("ALL", "HOSP_A")
+    )
+    assert_found(problems(text), [(lines[key], f"rule[1].{key}", said)] if said else [])
 
 
 @pytest.mark.parametrize(
-    ("count", "said"), [(8, '"W7" and "W8" by'), (9, '"W7", "W8" and 1 more by')]
+    ("member", "said"),
+    [
+        ("PACS", None),
+        (" WS1 ", None),
+        ("*", '"*" is no AE; write the names of AEs one by one'),
+        ("network:inside", '"network:inside" is no AE; write the names of AEs one by one'),
+        ("ALL", '"ALL" is a group; write the names of its members'),
+        ("PACZ", 'no AE is named "PACZ"; did you mean "PACS"?'),
+        ("HB_PACS", '"HB_PACS" is the alias of an AE; write its name, "PACS"'),
+        ("ct 1", '"ct 1" has no address; give it an address = "10.0.0.5:104"'),
+    ],
 )
-def test_long_lists_are_cut(count, said):
-    text = edited({RULE + 1: 'from = ["*"]'})
-    text += "".join(WS.format(f"W{number}", "") for number in range(1, count + 1))
-    assert_found(problems(text), [(RULE, "rule[1].destinations", said)])
+def test_members(member, said):
+    faults = problems(edited(more=GROUP.format(member) + CALLS_ONLY))
+    assert_found(faults, [(END + 3, "group[ALL].members", said)] if said else [])
+
+
+def test_a_member_with_faults_of_its_own():
+    text = edited({AE_2 + 3: "address = 1"}, GROUP.format("PACS"))
+    assert_found(problems(text), [(AE_2 + 3, "ae[PACS].address", "is not text")])
+
+
+def test_a_group_with_faults_can_be_named():
+    text = edited({RULE + 2: 'to = ["ALL"]'}, GROUP.format("PACS").replace("members", "menbers"))
+    assert_found(
+        problems(text),
+        [
+            (END + 1, "group[ALL].members", "is missing; write members = "),
+            (END + 3, "group[ALL].menbers", 'is unknown; did you mean "members"?'),
+        ],
+    )
+
+
+def test_whoever_is_called_by_a_group_needs_no_alias():
+    text = edited({AE_2 + 4: ""}, GROUP.format("PACS"))
+    assert parse(text).notes == ()
+    assert len(parse(edited({AE_2 + 4: ""})).notes) == 1
+
+
+def test_a_group_of_callers():
+    text = edited({AE_1 + 4: "sources = []", RULE + 1: 'from = ["ALL"]'}, GROUP.format("WS1"))
+    said = "names no AE that may call"
+    assert_found(parse(text).notes, [(RULE + 1, "rule[1].from", said)])
+
+
+@pytest.mark.parametrize("first", ["", 'alias = "HA_WS1"'])
+def test_several_destinations_behind_one_title(first):
+    """Each C-STORE goes where its Move Originator says."""
+    text = edited({AE_1 + 4: first}, WS.format("WS2", "") + RULE_2.format("PACS"))
+    assert problems(text + 'destinations = ["network:inside"]\n') == []
 
 
 def test_many_aes_and_rules_take_no_time():
@@ -290,8 +269,6 @@ def test_many_aes_and_rules_take_no_time():
 
 
 def test_without_a_relay_title():
-    faults = problems(edited({2: "", AE_1 + 4: ""}, WS.format("WS2", "") + RULE_2.format("PACS")))
-    assert [fault.key for fault in faults] == ["relay.title", "rule[2].destinations"]
     assert_found(
         problems(edited({2: "", RULE + 1: 'from = ["HOSP_A"]'})),
         [(1, "relay.title", "is missing"), (RULE + 1, "rule[1].from", "no AE is named")],

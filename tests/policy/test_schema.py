@@ -21,7 +21,7 @@ from tests.policy.config_text import (
 )
 from ulproxy.policy import schema
 from ulproxy.policy.endpoints import Endpoint
-from ulproxy.policy.model import AeTls
+from ulproxy.policy.model import AeTls, Syslog
 from ulproxy.policy.report import Report
 from ulproxy.policy.toml_lines import Lines
 
@@ -38,11 +38,22 @@ EVERY_KEY: dict[str, dict[str, Any]] = {
         "max_pdu": 0,
     },
     "metrics": {"bind": "127.0.0.1:9108"},
-    "audit": {"file": "a", "syslog": "tls://a:1", "on_full": "drop"},
+    "audit": {
+        "file": "a",
+        "syslog": "tls://a:1",
+        "on_full": "drop",
+        "tls": {"ca": "a", "certificate": "b", "key": "c", "profile": "modified"},
+    },
     "listener": {
         "network": "n",
         "bind": "[::]:104",
-        "tls": {"certificate": "a", "key": "b", "ca": "c", "client_certificate": "optional"},
+        "tls": {
+            "certificate": "a",
+            "key": "b",
+            "ca": "c",
+            "client_certificate": "optional",
+            "profile": "modified",
+        },
     },
     "ae": {
         "title": "A",
@@ -51,7 +62,7 @@ EVERY_KEY: dict[str, dict[str, Any]] = {
         "sources": ["*"],
         "alias": "B",
         "name": "C",
-        "tls": {"ca": "a", "certificate": "b", "key": "c"},
+        "tls": {"ca": "a", "certificate": "b", "key": "c", "profile": "bcp195"},
         "certificate": "sha256:" + "00" * 32,
         "omit": ["user-identity"],
         "associations": 1,
@@ -122,7 +133,7 @@ def test_a_key_of_the_wrong_type(name, key, secret):
 
 @pytest.mark.parametrize(
     ("name", "nested", "key"),
-    [(n, k, key) for n in ("listener", "ae") for k in ("tls",) for key in EVERY_KEY[n]["tls"]],
+    [(n, "tls", key) for n in ("listener", "ae", "audit") for key in EVERY_KEY[n]["tls"]],
 )
 def test_nested_keys(name, nested, key):
     [(place, text)] = found(name, EVERY_KEY[name] | {nested: EVERY_KEY[name][nested] | {key: 1}})
@@ -137,6 +148,10 @@ def test_values_are_what_they_mean():
     assert whole
     assert ae.address == Endpoint("a", 104)
     assert ae.tls == AeTls(ca=Path("a"), certificate=Path("b"), key=Path("c"))
+    audit, whole = schema.read_table(schema.AuditTable, EVERY_KEY["audit"], ("audit",), report)
+    assert audit is not None
+    assert whole
+    assert audit.syslog == Syslog("tls", Endpoint("a", 1))
 
 
 @pytest.mark.parametrize(
@@ -173,6 +188,13 @@ def test_what_can_be_read_of_a_table_with_faults(fault, expected):
         (AE_1 + 4, "move_originator = 0", "ae[WS1].move_originator", "is not true or false; write"),
         (AE_1 + 4, "tls = true", "ae[WS1].tls", 'is not a table; write tls = { ca = "ca.pem" }'),
         (AE_1 + 4, "certificate = 1", "ae[WS1].certificate", 'write certificate = "sha256:..."'),
+        (AE_1 + 4, 'certificate = "CN=a"', "ae[WS1].certificate", "is no fingerprint and no name"),
+        (
+            AE_1 + 4,
+            'tls = { profile = "tls1.2" }',
+            "ae[WS1].tls.profile",
+            'is not "bcp195" or "modified"; write profile = "bcp195"',
+        ),
         (AE_1 + 4, 'sources = ["10.0.0.1/8"]', "ae[WS1].sources", 'write "10.0.0.0/8"'),
         (AE_1 + 4, 'omit = ["role-select"]', "ae[WS1].omit", 'did you mean "role-selection"?'),
         (AE_1 + 4, '"ali as" = ""', 'ae[WS1]."ali as"', 'did you mean "alias"?'),
@@ -214,7 +236,6 @@ def test_all_the_faults_of_a_table_at_once():
             (END + 1, "listener[3].network", "is missing"),
             (END + 2, "listener[3].bind", "has no port"),
             (END + 3, "listener[3].net", 'did you mean "network"'),
-            (END + 4, "listener[3].tls", "TLS is not built yet"),
             (END + 4, "listener[3].tls.certificate", "is missing"),
             (END + 4, "listener[3].tls.key", "is not text"),
             (END + 4, "listener[3].tls.kye", 'did you mean "key"?'),

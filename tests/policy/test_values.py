@@ -85,6 +85,7 @@ def test_names(text, name):
         ("a\nb", "printable"),
         ("*", "in rules"),
         ("network:a", "in rules"),
+        ("unknown:a", "in the log"),
     ],
 )
 def test_no_names(text, said):
@@ -100,19 +101,6 @@ def test_paths():
             values.file_path(wrong)
     with pytest.raises(ValueError, match="is not text in quotes"):
         values.file_path(1)
-
-
-@pytest.mark.parametrize("text", ["sha256:" + "0a" * 32, " SHA256:" + "0A:" * 31 + "0A"])
-def test_fingerprints(text):
-    assert values.fingerprint(text) == "sha256:" + "0a" * 32
-
-
-@pytest.mark.parametrize(
-    "text", ["", "0a" * 32, "sha1:" + "0a" * 32, "sha256:" + "0a" * 31 + "0", "sha256:" + "g" * 64]
-)
-def test_no_fingerprints(text):
-    with pytest.raises(ValueError, match="64 hexadecimal digits"):
-        values.fingerprint(text)
 
 
 def test_services():
@@ -188,3 +176,18 @@ def test_what_is_suggested():
     names = [f"N{number:02}" for number in range(13)]
     assert values.suggestion("zz", names[:12]).endswith('"N11"')
     assert values.suggestion("zz", names).endswith('"N11", ...')
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [
+        (1, '"N1"'),
+        (2, '"N1" and "N2"'),
+        (3, '"N1", "N2" and "N3"'),
+        (8, '"N1", "N2", "N3", "N4", "N5", "N6", "N7" and "N8"'),
+        (9, '"N1", "N2", "N3", "N4", "N5", "N6", "N7", "N8" and 1 more'),
+        (99, '"N1", "N2", "N3", "N4", "N5", "N6", "N7", "N8" and 91 more'),
+    ],
+)
+def test_names_in_a_sentence(count, said):
+    assert values.listed([f"N{number}" for number in range(1, count + 1)]) == said

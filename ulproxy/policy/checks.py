@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ulproxy.policy.endpoints import own_sources
-from ulproxy.policy.model import ApplicationEntity, Limits, Listener, Relay, Rule
+from ulproxy.policy.model import ApplicationEntity, Audit, Group, Limits, Listener, Relay, Rule
 from ulproxy.policy.report import Report
 from ulproxy.policy.toml_lines import KeyPath
-from ulproxy.policy.values import nearest, shown
+from ulproxy.policy.values import listed, nearest, shown
 
 _MISSPELT: Final = 0.82  # difflib's ratio: "insde" and "inside" have 0.91, "inside" and "side" 0.8
 
@@ -28,7 +28,9 @@ class Draft:
     limits: Limits = field(default_factory=Limits)
     listeners: dict[int, Listener] = field(default_factory=dict)
     aes: dict[int, ApplicationEntity] = field(default_factory=dict)
+    groups: dict[int, Group] = field(default_factory=dict)
     rules: dict[int, Rule] = field(default_factory=dict)
+    audit: Audit | None = None
     # What stands in entries with faults: it exists, and little else is known of it.
     vague_names: set[str] = field(default_factory=set)
     vague_networks: set[str] = field(default_factory=set)
@@ -40,7 +42,9 @@ def check(draft: Draft, report: Report) -> None:
     """Report what is wrong between the entries, rules apart."""
     _check_binds(draft, report)
     _check_names(draft, report)
+    _check_groups(draft, report)
     _check_networks(draft, report)
+    _check_relay_alias(draft, report)
     _note_shadowing(draft, report)
 
 
@@ -71,6 +75,31 @@ def _check_names(draft: Draft, report: Report) -> None:
     names = [(path, name) for path, name in names if path not in same]  # one fault, one problem
     _distinct(names, "makes the same name as {}; give each AE a name = of its own", report)
     _distinct(aliases, "is that of {} too; give each AE an alias of its own", report)
+
+
+def _check_groups(draft: Draft, report: Report) -> None:
+    titles: list[tuple[KeyPath, object]] = [
+        (("group", index, "title"), group.title) for index, group in draft.groups.items()
+    ]
+    same = _distinct(titles, "is that of {} too; give each group a title of its own", report)
+    for path, title in titles:
+        if path not in same:
+            _check_group_title(path, title, draft, report)
+
+
+def _check_group_title(path: KeyPath, title: object, draft: Draft, report: Report) -> None:
+    """Rules mean an AE by its name, other networks by its alias; by its title only its own does."""
+    own = "; give the group a title of its own"
+    for index, ae in draft.aes.items():
+        entry: KeyPath = ("ae", index)
+        where = f"{report.key(entry)} (line {report.line(entry)})"
+        if title == ae.name:
+            report.problem(path, f"is the name of {where}, which rules mean by it{own}")
+        elif title == ae.alias:
+            report.problem(path, f"is the alias of {where}, which is called by it{own}")
+        elif title == ae.title:
+            on = f"means that one on network {shown(ae.network)}"
+            report.note(path, f"is the title of {where} too, and {on}")
 
 
 def _distinct(entries: Iterable[tuple[KeyPath, object]], text: str, report: Report) -> set[KeyPath]:
@@ -107,6 +136,25 @@ def _siblings(one: str, other: str) -> bool:
     if len(one) == len(other) and one[:-1] == other[:-1]:
         return True
     return re.sub(r"\d", "", one) == re.sub(r"\d", "", other)
+
+
+def _check_relay_alias(draft: Draft, report: Report) -> None:
+    """An alias that is the relay's title, beside AEs that are known by the relay's title alone."""
+    relay = draft.relay.title if draft.relay else None
+    networks = {ae.network for ae in draft.aes.values()}
+    networks |= {listener.network for listener in draft.listeners.values()}
+    known = [(n, ae) for n, ae in draft.aes.items() if ae.name not in draft.vague_names]
+    without = [ae for _, ae in known if ae.alias is None]
+    for index, ae in known:
+        if ae.alias is None or ae.alias != relay:
+            continue
+        alike = [o.name for o in without if networks - {ae.network, o.network}]
+        if alike:
+            report.problem(
+                ("ae", index, "alias"),
+                f"is the relay's title too, and {listed(alike)} without an alias would not be told "
+                "from this AE; write another alias, or give those an alias of their own",
+            )
 
 
 def _note_shadowing(draft: Draft, report: Report) -> None:

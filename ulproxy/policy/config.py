@@ -1,8 +1,9 @@
 """The configuration file: TOML text -> a frozen `Config`, or every mistake with its line and key.
 
     toml_lines.py    text -> data, and the line of each key
-    schema.py        one table at a time: values.py, endpoints.py -> typed values
-    checks.py        what must be distinct or served; rule_checks.py: what rules refer to
+    schema.py        one table at a time: values.py, endpoints.py, certificates.py -> typed values
+    checks.py        what must be distinct or served; rule_checks.py: what rules and groups refer to;
+                     tls_checks.py: what belongs together; files.py: whether the files are there
     model.py         what comes out
 
 A file that does not validate yields nothing. What this release does not do yet is refused, never ignored.
@@ -12,15 +13,27 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ulproxy.errors import ConfigError, Problem
 from ulproxy.policy import schema
 from ulproxy.policy.checks import Draft, check
 from ulproxy.policy.endpoints import Endpoint, IpNetwork, own_sources
-from ulproxy.policy.model import ApplicationEntity, Config, Limits, Listener, Relay, Rule
+from ulproxy.policy.files import FileChecks
+from ulproxy.policy.model import (
+    ApplicationEntity,
+    Audit,
+    Config,
+    Group,
+    Limits,
+    Listener,
+    Relay,
+    Rule,
+    Table,
+)
 from ulproxy.policy.report import Report
 from ulproxy.policy.rule_checks import RuleChecks
+from ulproxy.policy.tls_checks import check_tls
 from ulproxy.policy.toml_lines import KeyPath, read
 from ulproxy.policy.values import (
     Omittable,
@@ -46,8 +59,14 @@ __all__ = [
 ]
 
 
-def load(path: Path) -> Config:
-    """The configuration in a file; a ConfigError has all its problems."""
+T = TypeVar("T", bound=Table)
+
+
+def load(path: Path, *, files: bool = True) -> Config:
+    """The configuration in a file; a ConfigError has all its problems.
+
+    The files that it names are relative to its directory, and looked into unless `files` is false.
+    """
     try:
         text = path.read_bytes().decode("utf-8-sig")  # Windows editors write a byte order mark
     except UnicodeDecodeError as error:
@@ -58,16 +77,26 @@ def load(path: Path) -> Config:
         reason = getattr(error, "strerror", None) or error
         problem = Problem(0, "file", f"cannot be read: {reason}; name a file that can be")
         raise ConfigError([problem]) from None
-    return parse(text)
+    return _config(text, path.parent, files=files)
 
 
-def parse(text: str) -> Config:
-    """The configuration that a text describes; a ConfigError has all its problems."""
+def parse(text: str, base: Path = Path()) -> Config:
+    """The configuration that a text describes; a ConfigError has all its problems.
+
+    The files that it names are relative to `base`, and need not be there.
+    """
+    return _config(text, base, files=False)
+
+
+def _config(text: str, base: Path, *, files: bool) -> Config:
     data, lines = read(text)
     report = Report(lines, _names(data))
-    draft = _Reader(report).read(data)
+    draft = _Reader(report, base).read(data)
     check(draft, report)
+    check_tls(draft, report)
     RuleChecks(draft, report).check()
+    if files:
+        FileChecks(report).check(draft)
     if report.problems or draft.relay is None:
         raise ConfigError(report.problems)
     return Config(
@@ -77,15 +106,18 @@ def parse(text: str) -> Config:
         tuple(draft.aes.values()),
         tuple(draft.rules.values()),
         tuple(sorted(report.notes)),
+        tuple(draft.groups.values()),
+        draft.audit,
     )
 
 
 def _names(data: dict[str, Any]) -> dict[KeyPath, str]:
-    """What the AEs are called in messages, for those whose name can be told."""
+    """What AEs and groups are called in messages, for those whose name can be told."""
     names: dict[KeyPath, str] = {}
-    for index, entry in _entries(data.get("ae")):
-        with contextlib.suppress(ValueError):
-            names["ae", index] = normal_name(text_of(entry.get("name", entry.get("title"))))
+    for kind in ("ae", "group"):
+        for index, entry in _entries(data.get(kind)):
+            with contextlib.suppress(ValueError):
+                names[kind, index] = normal_name(text_of(entry.get("name", entry.get("title"))))
     return names
 
 
@@ -98,8 +130,9 @@ def _entries(value: object) -> list[tuple[int, dict[str, Any]]]:
 class _Reader:
     """Reads the tables one by one; what cannot be read is reported and left out of the draft."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, base: Path) -> None:
         self._report = report
+        self._base = base
         self._draft = Draft()
 
     def read(self, data: dict[str, Any]) -> Draft:
@@ -125,10 +158,13 @@ class _Reader:
         table, _ = schema.read_table(schema.TABLES[key], value, (key,), self._report)
         match table:
             case Relay():
-                self._draft.relay = table
-                self._check_relay(table)
+                self._draft.relay = self._resolved(table)
             case Limits():
                 self._draft.limits = table
+            case schema.AuditTable():
+                tls = self._resolved(table.tls)
+                file = None if table.file is None else self._base / table.file
+                self._draft.audit = Audit(file, table.syslog, table.on_full, tls)
             case _:  # has faults, or is not built yet
                 pass
 
@@ -140,14 +176,17 @@ class _Reader:
             path = (key, index)
             self._refuse_unbuilt(path, entry)
             table, whole = schema.read_table(schema.LISTS[key], entry, path, self._report)
-            if not whole or key == "group":
+            if not whole:
                 self._add_vague(path, entry)
             match table:
                 case schema.ListenerTable():
-                    self._draft.listeners[index] = Listener(table.network, table.bind)
+                    tls = self._resolved(table.tls)
+                    self._draft.listeners[index] = Listener(table.network, table.bind, tls)
                 case schema.AeTable():
                     sources = self._sources(table, path) if whole else ()
-                    self._draft.aes[index] = _application_entity(table, sources)
+                    self._draft.aes[index] = self._application_entity(table, sources)
+                case schema.GroupTable() if whole:
+                    self._draft.groups[index] = Group(table.title, table.members)
                 case schema.RuleTable() if whole:
                     self._draft.rules[index] = _rule(table, index, self._report.line(path))
                 case _:
@@ -160,17 +199,12 @@ class _Reader:
             elif table == path[0] and key in entry:
                 self._report.problem((*path, key), text)
 
-    def _check_relay(self, relay: Relay) -> None:
-        if not relay.enforce:
-            self._report.problem(
-                ("relay", "enforce"),
-                "observing is not built yet in this release; write enforce = true or remove it",
-            )
-        if relay.state is not None:
-            self._report.note(
-                ("relay", "state"),
-                "is not used in this release: its one worker keeps open moves in memory",
-            )
+    def _resolved(self, table: T | None) -> T | None:
+        """The table with its file names relative to where this process runs."""
+        if table is None:
+            return None
+        paths = {key: self._base / value for key, value in table if isinstance(value, Path)}
+        return table.model_copy(update=paths)
 
     def _sources(self, table: schema.AeTable, path: KeyPath) -> tuple[IpNetwork, ...]:
         if table.address is None and not table.sources:
@@ -191,6 +225,23 @@ class _Reader:
             )
         return sources or ()
 
+    def _application_entity(
+        self, table: schema.AeTable, sources: tuple[IpNetwork, ...]
+    ) -> ApplicationEntity:
+        return ApplicationEntity(
+            title=table.title,
+            network=table.network,
+            address=table.address,
+            sources=sources,
+            alias=table.alias,
+            name=table.name or table.title,
+            omit=table.omit,
+            associations=table.associations,
+            move_originator=table.move_originator,
+            tls=self._resolved(table.tls),
+            certificate=table.certificate,
+        )
+
     def _add_vague(self, path: KeyPath, entry: dict[str, Any]) -> None:
         """Keep what an entry with faults refers to, and what others may refer to."""
         name, title, network = (
@@ -207,20 +258,6 @@ class _Reader:
                 for key in ("from", "to", "destinations"):
                     with contextlib.suppress(ValueError):
                         self._draft.vague_references[*path, key] = selectors(entry.get(key))
-
-
-def _application_entity(table: schema.AeTable, sources: tuple[IpNetwork, ...]) -> ApplicationEntity:
-    return ApplicationEntity(
-        title=table.title,
-        network=table.network,
-        address=table.address,
-        sources=sources,
-        alias=table.alias,
-        name=table.name or table.title,
-        omit=table.omit,
-        associations=table.associations,
-        move_originator=table.move_originator,
-    )
 
 
 def _rule(table: schema.RuleTable, index: int, line: int) -> Rule:

@@ -60,7 +60,7 @@ def add_ae(text: str, entry: Entry) -> Edited:
 
 
 def remove_ae(text: str, name: str, *, force: bool = False) -> Edited:
-    """Remove an `[[ae]]`; with `force` from the rules too, and rules that say nothing without it."""
+    """Remove an `[[ae]]`; with `force` from groups and rules too, and those that say nothing without it."""
     names = [ae.name for ae in parse(text).aes]
     if name not in names:
         raise EditRefusedError(f"no AE has the name {shown(name)}; {suggestion(name, names)}")
@@ -68,9 +68,39 @@ def remove_ae(text: str, name: str, *, force: bool = False) -> Edited:
     line = file.line(("ae", names.index(name)))
     changes = [f"removed AE {shown(name)}, line {line}"]
     file.remove("ae", names.index(name))
+    naming, gone = _remove_from_groups(file, name, changes)
+    naming += _remove_from_rules(file, {name, *gone}, changes)
+    if naming and not force:
+        raise EditRefusedError(
+            f"{shown(name)} is named by {', '.join(naming)}; remove it there first, or use --force"
+        )
+    return file.edited(changes)
+
+
+def _remove_from_groups(file: _File, name: str, changes: list[str]) -> tuple[list[str], list[str]]:
+    """The groups that it was a member of, in words, and the titles of those that have none without it."""
+    naming, gone = [], []
+    for index, group in enumerate(file.data.get("group", ())):
+        rest = [member for member in group["members"] if member.strip() != name]
+        if rest == group["members"]:
+            continue
+        title = group["title"].strip()
+        naming.append(f"group {shown(title)} (line {file.line(('group', index))})")
+        if rest:
+            changes.append(f"removed it from {naming[-1]}")
+            file.reduce("group", index, {**group, "members": rest})
+        else:
+            changes.append(f"removed {naming[-1]}, which has no member without it")
+            file.remove("group", index)
+            gone.append(title)
+    return naming, gone
+
+
+def _remove_from_rules(file: _File, names: set[str], changes: list[str]) -> list[str]:
+    """The rules that named them, in words."""
     naming = []
     for index, rule in enumerate(file.data.get("rule", ())):
-        rest = _without(rule, name)
+        rest = _without(rule, names)
         if rest == rule:
             continue
         naming.append(f"rule {index + 1} (line {file.line(('rule', index))})")
@@ -80,11 +110,7 @@ def remove_ae(text: str, name: str, *, force: bool = False) -> Edited:
         else:
             changes.append(f"removed it from {naming[-1]}{_no_longer_moves(rule, rest)}")
             file.reduce("rule", index, rest)
-    if naming and not force:
-        raise EditRefusedError(
-            f"{shown(name)} is named by {', '.join(naming)}; remove it there first, or use --force"
-        )
-    return file.edited(changes)
+    return naming
 
 
 def add_rule(text: str, entry: Entry) -> Edited:
@@ -119,12 +145,12 @@ def _meaning(rule: Rule) -> tuple[frozenset[str] | None, ...]:
     return frozenset(rule.from_), frozenset(rule.to), frozenset(rule.services), destinations
 
 
-def _without(rule: dict[str, Any], name: str) -> dict[str, Any] | None:
-    """The rule for all but one AE; None = for nobody, or to do nothing."""
+def _without(rule: dict[str, Any], names: set[str]) -> dict[str, Any] | None:
+    """The rule for all but some; None = for nobody, or to do nothing."""
     rest = dict(rule)
     for key in _NAMING:
         if key in rule:
-            rest[key] = [selector for selector in rule[key] if selector.strip() != name]
+            rest[key] = [selector for selector in rule[key] if selector.strip() not in names]
     if rest.get("destinations") == []:  # left out they would be the caller, who was not allowed
         del rest["destinations"]
         rest["services"] = _without_move(rule["services"])

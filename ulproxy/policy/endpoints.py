@@ -1,4 +1,4 @@
-"""Where the relay listens, where it calls an AE, and where an AE may call from.
+"""Where the relay listens, where it calls an AE or sends its audit messages, where an AE may call from.
 
 Like values.py: from what the file says to what it means, or a ValueError that says what would be right.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from ulproxy.policy.values import EVERYTHING, each, shown, text_of, texts_of
 
@@ -17,6 +17,11 @@ IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 LOCALHOST: Final = (ipaddress.ip_network("127.0.0.1"), ipaddress.ip_network("::1"))
 ANYWHERE: Final = (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0"))
+SyslogTransport = Literal["tls", "udp"]
+_SYSLOG_PORTS: Final[dict[str, tuple[SyslogTransport, int]]] = {
+    "tls": ("tls", 6514),  # RFC 5425 4.1
+    "udp": ("udp", 514),  # RFC 5426 3.3
+}
 _ENDPOINT: Final = re.compile(r"(?:\[([^\[\]]+)\]|([^:\[\]]+)):([0-9]{1,5})")
 _LABEL: Final = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"  # RFC 1123 2.1; "_" is in use
 _HOST_NAME: Final = re.compile(rf"(?=.{{1,253}}$)(?:{_LABEL}\.)*(?!\d+\.?$){_LABEL}\.?")
@@ -58,6 +63,27 @@ def address(value: object) -> Endpoint:
             '"[fd00::5]:104" or "pacs.example:104"'
         )
     return endpoint
+
+
+def syslog(value: object) -> tuple[SyslogTransport, Endpoint]:
+    """Where audit messages go: tls:// or udp://, a host, and a port if it is not the usual one."""
+    scheme, separator, place = text_of(value).strip().partition("://")
+    if not separator or scheme.lower() not in _SYSLOG_PORTS:
+        raise ValueError('does not begin with "tls://" or "udp://"')
+    transport, port = _SYSLOG_PORTS[scheme.lower()]
+    if ":" not in place or place.endswith("]"):
+        place = f"{place}:{port}"
+    try:
+        return transport, address(place)
+    except ValueError:
+        raise ValueError(f'has no host and port behind "{transport}://"') from None
+
+
+def host_of(text: str) -> str | None:
+    """An IP address or a host name as it is compared; None if the text is neither."""
+    if (ip := _ip(text)) is not None:
+        return str(ip)
+    return text.lower() if _HOST_NAME.fullmatch(text) else None
 
 
 def sources(value: object) -> tuple[IpNetwork, ...]:

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from ulproxy.dimse.services import Service
 from ulproxy.errors import Problem
-from ulproxy.policy.endpoints import Endpoint, IpNetwork
+from ulproxy.policy.endpoints import Endpoint, IpNetwork, SyslogTransport
 from ulproxy.policy.values import EVERYTHING, NETWORK_PREFIX, Omittable, file_path, normal_title
 
 MIN_PDU: Final = 8  # a PDV header and the least even fragment (PS3.8 9.3.5, PS3.8 E.1)
@@ -70,9 +70,14 @@ class ListenerTls(Table):
     client_certificate: Literal["required", "optional", "none"] = "none"
     profile: Literal["bcp195", "modified"] = "bcp195"
 
+    @property
+    def asks(self) -> bool:
+        """Whether callers are asked for a certificate."""
+        return self.client_certificate != "none"
+
 
 class AeTls(Table):
-    """`tls` of an AE: how the relay calls it."""
+    """`tls` of an AE or of the audit repository: how the relay calls it."""
 
     ca: File | None = None  # None = those that the system trusts
     certificate: File | None = None
@@ -135,7 +140,7 @@ class Rule:
 class Syslog:
     """Where DICOM audit messages go: over TLS (RFC 5425) or UDP (RFC 5426)."""
 
-    transport: Literal["tls", "udp"]
+    transport: SyslogTransport
     endpoint: Endpoint
 
 

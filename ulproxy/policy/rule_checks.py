@@ -1,38 +1,37 @@
-"""References: the AEs, networks and destinations that rules name, and where they lead.
+"""References: the AEs, groups, networks and destinations that rules name, and the members of groups.
 
 While an AE has faults of its own, only names are checked: an address may only be missing because of them.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable
-from typing import Final
 
 from ulproxy.dimse.services import Service
 from ulproxy.policy.checks import Draft
-from ulproxy.policy.model import ApplicationEntity, Rule
+from ulproxy.policy.model import ApplicationEntity, Group, Rule
 from ulproxy.policy.report import Report
 from ulproxy.policy.toml_lines import KeyPath
 from ulproxy.policy.values import EVERYTHING, NETWORK_PREFIX, shown, suggestion
 
-_MOST_LISTED: Final = 8
-
 
 class RuleChecks:
-    """The checks of all the rules of one file."""
+    """The checks of all the rules and groups of one file."""
 
     def __init__(self, draft: Draft, report: Report) -> None:
         self._draft = draft
         self._report = report
         self._by_name = {ae.name: ae for ae in draft.aes.values()}
+        self._groups = {group.title: group for group in draft.groups.values()}
         self._names = self._by_name.keys() | draft.vague_names
         self._networks = {ae.network for ae in draft.aes.values()} | draft.vague_networks
         self._networks |= {listener.network for listener in draft.listeners.values()}
         self._networks |= draft.vague_listeners
 
     def check(self) -> None:
-        """Report what is wrong with the rules, one by one and together."""
+        """Report what is wrong with the groups and the rules, one by one."""
+        for index, group in self._draft.groups.items():
+            self._check_members(("group", index, "members"), group)
         for index, rule in self._draft.rules.items():
             path: KeyPath = ("rule", index)
             if self._check_references((*path, "from"), rule.from_):
@@ -44,7 +43,23 @@ class RuleChecks:
                 self._check_destinations((*path, "destinations"), rule, rule.destinations)
         for path, selectors in self._draft.vague_references.items():
             self._check_references(path, selectors)
-        self._check_hidden_destinations()
+
+    def _check_members(self, path: KeyPath, group: Group) -> None:
+        for member in group.members:
+            ae = self._by_name.get(member)
+            if member == EVERYTHING or member.startswith(NETWORK_PREFIX):
+                text = f"{shown(member)} is no AE; write the names of AEs one by one"
+            elif member in self._groups and ae is None:
+                text = f"{shown(member)} is a group; write the names of its members"
+            elif member not in self._names:
+                text = self._other_meaning(member) or (
+                    f"no AE is named {shown(member)}; {suggestion(member, self._names)}"
+                )
+            elif ae and ae.address is None and member not in self._draft.vague_names:
+                text = f'{shown(member)} has no address; give it an address = "10.0.0.5:104"'
+            else:
+                continue
+            self._report.problem(path, text)
 
     def _check_references(self, path: KeyPath, selectors: tuple[str, ...]) -> bool:
         """Whether all that the selectors name is known well enough to check it further."""
@@ -59,10 +74,12 @@ class RuleChecks:
             if network in self._networks:
                 return None
             return f"no network is named {shown(network)}; {suggestion(network, self._networks)}"
-        if selector == EVERYTHING or selector in self._names:
+        known = self._names | self._groups.keys()
+        if selector == EVERYTHING or selector in known:
             return None
+        what = "AE or group" if self._groups else "AE"
         return self._other_meaning(selector) or (
-            f"no AE is named {shown(selector)}; {suggestion(selector, self._names)}"
+            f"no {what} is named {shown(selector)}; {suggestion(selector, known)}"
         )
 
     def _other_meaning(self, selector: str) -> str | None:
@@ -93,9 +110,12 @@ class RuleChecks:
 
     def _check_titles(self, path: KeyPath, rule: Rule) -> None:
         callers = {ae.network for ae in self._expand(rule.from_)}
+        members = {name for group in self._groups.values() for name in group.members}
         for name in rule.to:
             ae = self._by_name.get(name)
-            if ae and ae.alias is None and callers and ae.network not in callers:
+            if ae is None or ae.alias is not None or name in members:
+                continue
+            if callers and ae.network not in callers:
                 self._report.note(
                     path, f"{shown(name)} has no alias that other networks could call it by"
                 )
@@ -116,49 +136,8 @@ class RuleChecks:
         if not without:
             self._check_addresses(path, selectors)
 
-    def _check_hidden_destinations(self) -> None:
-        """Report destinations that a called AE would all know by the relay's title."""
-        callable_by: defaultdict[tuple[str, tuple[int, ...]], list[str]] = defaultdict(list)
-        moves = {i: rule for i, rule in self._draft.rules.items() if Service.MOVE in rule.services}
-        reach = {i: {ae.name for ae in self._expand(rule.to)} for i, rule in moves.items()}
-        for ae in self._draft.aes.values():
-            if ae.address:
-                rules = tuple(index for index in moves if ae.name in reach[index])
-                callable_by[ae.network, rules].append(ae.name)
-        for (network, rules), called in callable_by.items():
-            hidden: set[str] = set()
-            for index in rules:
-                hidden |= self._hidden_destinations(moves[index], network)
-                if len(hidden) > 1:
-                    self._refuse_hidden(("rule", index, "destinations"), called, sorted(hidden))
-                    break
-
-    def _hidden_destinations(self, rule: Rule, network: str) -> set[str]:
-        """The destinations of moves under the rule that a network knows by the relay's title."""
-        title = self._draft.relay.title if self._draft.relay else None
-        selectors = rule.from_ if rule.destinations is None else rule.destinations
-        return {
-            ae.name
-            for ae in self._expand(selectors)
-            if ae.address and ae.network != network and ae.alias in (None, title)
-            if ae.name not in self._draft.vague_names
-        }
-
-    def _refuse_hidden(self, path: KeyPath, called: list[str], hidden: list[str]) -> None:
-        self._report.problem(
-            path,
-            "several destinations behind one title are not built yet in this release: "
-            f"{_listed(called)} would know {_listed(hidden)} by the relay's title alone; "
-            "give each of these destinations an alias",
-        )
-
     def _expand(self, selectors: Iterable[str]) -> list[ApplicationEntity]:
         chosen = set(selectors)
+        for title in chosen & self._groups.keys():
+            chosen |= set(self._groups[title].members)
         return [ae for ae in self._draft.aes.values() if not chosen.isdisjoint(ae.selectors)]
-
-
-def _listed(names: list[str]) -> str:
-    parts = [*map(shown, names[:_MOST_LISTED])]
-    if len(names) > _MOST_LISTED:
-        parts.append(f"{len(names) - _MOST_LISTED} more")
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if parts[1:] else parts)

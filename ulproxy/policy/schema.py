@@ -12,9 +12,19 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from ulproxy.dimse.services import Service
-from ulproxy.policy import endpoints, values
+from ulproxy.policy import certificates, endpoints, values
 from ulproxy.policy.endpoints import Endpoint, IpNetwork
-from ulproxy.policy.model import AeTls, Count, File, Limits, ListenerTls, Relay, Table, Title
+from ulproxy.policy.model import (
+    AeTls,
+    Count,
+    File,
+    Limits,
+    ListenerTls,
+    Relay,
+    Syslog,
+    Table,
+    Title,
+)
 from ulproxy.policy.report import Report
 from ulproxy.policy.toml_lines import KeyPath
 
@@ -22,6 +32,10 @@ T = TypeVar("T", bound=Table)
 Name = Annotated[str, AfterValidator(values.normal_name)]
 Bind = Annotated[Endpoint, BeforeValidator(endpoints.bind)]
 Selectors = Annotated[tuple[str, ...], BeforeValidator(values.selectors)]
+
+
+def _syslog(value: object) -> Syslog:
+    return Syslog(*endpoints.syslog(value))
 
 
 class ListenerTable(Table):
@@ -42,7 +56,7 @@ class AeTable(Table):
     alias: Title | None = None
     name: Name | None = None
     tls: AeTls | None = None
-    certificate: Annotated[str, AfterValidator(values.fingerprint)] | None = None
+    certificate: Annotated[str, AfterValidator(certificates.certificate)] | None = None
     omit: Annotated[frozenset[values.Omittable], BeforeValidator(values.omittables)] = frozenset()
     associations: Count | None = None
     move_originator: bool = True
@@ -75,8 +89,9 @@ class AuditTable(Table):
     """`[audit]`."""
 
     file: File | None = None
-    syslog: str | None = None
+    syslog: Annotated[Syslog | None, BeforeValidator(_syslog)] = None
     on_full: Literal["refuse", "drop"] = "refuse"
+    tls: AeTls | None = None
 
 
 TABLES: Final[dict[str, type[Table]]] = {
@@ -92,19 +107,10 @@ LISTS: Final[dict[str, type[Table]]] = {
     "rule": RuleTable,
 }
 
-_TLS: Final = "TLS is not built yet in this release; remove it"
 # The schema of these is read all the same, so that a file can be written ahead of the release that has them.
 NOT_BUILT: Final[dict[tuple[str, str | None], str]] = {
-    ("listener", "tls"): f"{_TLS} or keep this listener on a trusted network",
-    ("ae", "tls"): f"{_TLS} and call this AE over a trusted network",
-    ("ae", "certificate"): f"{_TLS}; sources say where this AE may call from",
     ("rule", "deidentify"): "de-identification is not built yet in this release; remove this key "
     "only if data sets may cross as they are, else remove the rule",
-    (
-        "group",
-        None,
-    ): "groups are not built yet in this release; remove it and name the AEs in rules",
-    ("audit", None): "the audit trail is not built yet in this release; remove it and keep the log",
     ("metrics", None): "metrics are not built yet in this release; remove it",
 }
 

@@ -21,11 +21,12 @@ E = TypeVar("E", bound=StrEnum)
 
 EVERYTHING: Final = "*"
 NETWORK_PREFIX: Final = "network:"
+UNKNOWN_PREFIX: Final = "unknown:"  # what the log calls an AE that is not in the file
 MAX_TITLE: Final = 16  # PS3.5 6.2, VR AE
+MOST_LISTED: Final = 8
 MAX_NAME: Final = 64  # a name goes into log lines and metric labels
 _TITLE: Final = re.compile(r"[A-Za-z0-9 _-]+(?:\.[A-Za-z0-9 _-]+)*")
 _TITLE_RIGHT: Final = 'use 1 to 16 of A-Z a-z 0-9 space "_" "-", and single dots between them'
-_FINGERPRINT: Final = re.compile("sha256:([0-9a-f]{64})")
 
 
 class Omittable(StrEnum):
@@ -39,9 +40,9 @@ class Omittable(StrEnum):
     IMPLEMENTATION_VERSION_NAME = "implementation-version-name"
 
 
-def shown(text: str) -> str:
+def shown(text: str, most: int = MAX_NAME) -> str:
     """A text of the file in quotes, on one line and not too long, whatever is in it."""
-    text = text if len(text) <= MAX_NAME else f"{text[:MAX_NAME]}..."
+    text = text if len(text) <= most else f"{text[:most]}..."
     return json.dumps(text, ensure_ascii=not text.isprintable())
 
 
@@ -61,6 +62,14 @@ def suggestion(text: str, known: Iterable[str]) -> str:
         return f"did you mean {shown(near)}?"
     more = ", ..." if len(names) > 12 else ""
     return f"known are {', '.join(map(shown, names[:12]))}{more}" if names else "there is none yet"
+
+
+def listed(names: list[str]) -> str:
+    """Names of the file in a sentence, not too many."""
+    parts = [*map(shown, names[:MOST_LISTED])]
+    if len(names) > MOST_LISTED:
+        parts.append(f"{len(names) - MOST_LISTED} more")
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if parts[1:] else parts)
 
 
 def text_of(value: object) -> str:
@@ -119,6 +128,8 @@ def normal_name(text: str) -> str:
         raise ValueError(
             f'means something else in rules; use no "*" and no "{NETWORK_PREFIX}" here'
         )
+    if name.startswith(UNKNOWN_PREFIX):
+        raise ValueError(f'means something else in the log; use no "{UNKNOWN_PREFIX}" here')
     return name
 
 
@@ -128,15 +139,6 @@ def file_path(value: object) -> Path:
     if not text.strip() or not text.isprintable():
         raise ValueError("is no file name")
     return Path(text)
-
-
-def fingerprint(text: str) -> str:
-    """A certificate, named by the SHA-256 of its DER form; colons are how OpenSSL prints it."""
-    prefix, _, digits = text.strip().lower().partition(":")
-    match = _FINGERPRINT.fullmatch(f"{prefix}:{digits.replace(':', '')}")
-    if match is None:
-        raise ValueError('is no fingerprint; write "sha256:" and 64 hexadecimal digits')
-    return match[0]
 
 
 def omittables(value: object) -> frozenset[Omittable]:
