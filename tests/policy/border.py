@@ -10,7 +10,7 @@ from ulproxy.pdu.associate import AAssociateRQ, PresentationContextRQ, titles
 from ulproxy.pdu.items import RoleSelection, UserInformation
 from ulproxy.policy.decision import Forward, Peer, Reject
 from ulproxy.policy.endpoints import Endpoint
-from ulproxy.policy.model import ApplicationEntity, Config, Limits, Listener, Relay, Rule
+from ulproxy.policy.model import ApplicationEntity, Config, Group, Limits, Listener, Relay, Rule
 from ulproxy.policy.rules import Policy
 
 IMPLICIT, EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
@@ -55,6 +55,7 @@ def ae(
     alias: str | None = None,
     name: str | None = None,
     sources: Iterable[str] | None = None,
+    certificate: str | None = None,
 ) -> ApplicationEntity:
     """An AE at port 104 of a host, None = it only calls; it calls from there if not said otherwise."""
     places = sources if sources is not None else [host or "10.0.0.0/8"]
@@ -67,6 +68,7 @@ def ae(
         name=name or title,
         omit=frozenset(),
         associations=None,
+        certificate=certificate,
     )
 
 
@@ -84,14 +86,20 @@ def rule(
     )
 
 
-def config(aes: Iterable[ApplicationEntity], rules: Iterable[Rule] = ()) -> Config:
+def config(
+    aes: Iterable[ApplicationEntity],
+    rules: Iterable[Rule] = (),
+    groups: Iterable[Group] = (),
+    *,
+    enforce: bool = True,
+) -> Config:
     """The rules get their numbers and lines here, as in a file: 1 on line 101 and so on."""
     numbered = [
         Rule(n, 100 + n, one.from_, one.to, one.services, one.destinations)
         for n, one in enumerate(rules, 1)
     ]
     return Config(
-        relay=Relay(title="HOSP_A"),
+        relay=Relay(title="HOSP_A", enforce=enforce),
         limits=Limits(),
         listeners=(
             Listener("inside", Endpoint("127.0.0.1", 11112)),
@@ -100,6 +108,7 @@ def config(aes: Iterable[ApplicationEntity], rules: Iterable[Rule] = ()) -> Conf
         aes=tuple(aes),
         rules=tuple(numbered),
         notes=(),
+        groups=tuple(groups),
     )
 
 
@@ -121,8 +130,12 @@ def request(
     )
 
 
-def peer(network: str = "inside", address: str = "10.0.0.1") -> Peer:
-    return Peer(network, ipaddress.ip_address(address))
+def peer(
+    network: str = "inside", address: str = "10.0.0.1", *, presents: Iterable[str] | None = None
+) -> Peer:
+    """What it presents is None where the listener does not ask for certificates."""
+    names = None if presents is None else frozenset(presents)
+    return Peer(network, ipaddress.ip_address(address), names)
 
 
 # Hospital A inside, hospital B outside.
@@ -138,8 +151,8 @@ PACS_CALLS = peer("outside", "192.0.2.1")
 CALLING_REFUSED, CALLED_REFUSED, NOTHING_ALLOWED = (1, 1, 3), (1, 1, 7), (1, 1, 1)
 
 
-def policy(*rules, aes=AES):
-    return Policy(config(aes, rules))
+def policy(*rules, aes=AES, groups=(), enforce=True):
+    return Policy(config(aes, rules, groups, enforce=enforce))
 
 
 def forwarded(decision) -> Forward:

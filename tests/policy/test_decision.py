@@ -24,7 +24,16 @@ from tests.policy.border import (
 )
 from ulproxy.dimse.services import Service
 from ulproxy.pdu.types import CALLED_AE_TITLE_NOT_RECOGNIZED
-from ulproxy.policy.decision import Answer, Fan, Forward, Peer, Reject, Shared, named_services
+from ulproxy.policy.decision import (
+    Answer,
+    Fan,
+    Forward,
+    Peer,
+    Reject,
+    Shared,
+    named_services,
+    with_observed,
+)
 from ulproxy.policy.model import Group
 
 
@@ -70,3 +79,22 @@ def test_services_of_contexts(syntaxes, expected):
     decision = policy(rule("*", "*")).decide(request("WS1", "HB_PACS", *syntaxes), peer())
     assert named_services(forwarded(decision).offered) == expected
     assert named_services(()) == ""
+
+
+ONE = Forward(WS1, PACS, "A", "B", (), {}, None, observed=("b",))
+TOLD = dataclasses.replace(ONE, observed=("a", "b"))
+GROUP = Group("ALL", ("PACS",))
+
+
+@pytest.mark.parametrize(
+    ("decision", "expected"),
+    [
+        (ONE, TOLD),
+        (Answer(WS1, {}), Answer(WS1, {}, ("a",))),
+        (Fan(WS1, GROUP, (ONE, ONE), {}), Fan(WS1, GROUP, (TOLD, TOLD), {})),
+        (Shared(PACS, (ONE,), (ONE, ONE)), Shared(PACS, (TOLD,), (TOLD, TOLD))),
+    ],
+)
+def test_one_more_thing_that_was_observed(decision, expected):
+    """Before the others, since it was seen first."""
+    assert with_observed(decision, "a") == expected

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from tests.policy.border import ae, config
@@ -139,7 +137,7 @@ def test_translated(title, sender, receiver, expected):
 def test_a_group_is_called_the_same_everywhere():
     """But by a member of it, which is meant where it is told the title; and the relay alike."""
     aes = [AES["WS1"], AES["CT"], AES["PACS out"]]
-    names = Names(replace(config(aes), groups=(Group("ALL", ("PACS out",)),)))
+    names = Names(config(aes, (), [Group("ALL", ("PACS out",))]))
     assert names.translated("ALL", AES["WS1"], AES["PACS out"]) == "PACS"
     assert names.translated("ALL", AES["WS1"], AES["CT"]) == "ALL"
     assert names.translated("ALL", AES["PACS out"], AES["WS1"]) == "ALL"
@@ -151,9 +149,7 @@ def test_the_relays_title_means_the_receiver_that_is_known_by_it():
     assert names.translated("HOSP_A", AES["PACS out"], AES["CT"]) == "CT"
     assert names.translated("HOSP_A", AES["PACS out"], AES["WS1"]) == "HOSP_A"
     assert names.translated("HOSP_A", AES["WS1"], AES["CT"]) == "HOSP_A"
-    group = Names(
-        replace(config([AES["CT"], AES["PACS out"]]), groups=(Group("HOSP_A", ("PACS out",)),))
-    )
+    group = Names(config([AES["CT"], AES["PACS out"]], (), [Group("HOSP_A", ("PACS out",))]))
     assert group.translated("HOSP_A", AES["PACS out"], AES["CT"]) == "CT"
     assert group.translated("HOSP_A", AES["CT"], AES["PACS out"]) == "PACS"
 

@@ -295,3 +295,51 @@ def test_other_contexts_are_offered_as_they_came(syntax):
 def test_no_context_in_a_syntax_that_can_be_mapped():
     asked = request("WS1", "HB_PACS", (FIND, (BIG_ENDIAN,)))
     assert rejected(policy(rule("WS1", "PACS")).decide(asked, peer())) == NOTHING_ALLOWED
+
+
+# Certificates
+
+HASH = "sha256:" + "0a" * 32
+WITH_CERTIFICATE = ae("WS1", alias="HA_WS1", certificate=HASH)
+
+
+@pytest.mark.parametrize(
+    ("presents", "why"),
+    [
+        (None, ""),  # the listener does not ask
+        ([HASH], ""),
+        (["sha256:" + "0b" * 32, HASH, "ws1.example"], ""),
+        ([], "WS1 presents no certificate"),
+        (["sha256:" + "0b" * 32, "ws1.example"], "WS1 presents another certificate"),
+    ],
+)
+def test_its_own_certificate(presents, why):
+    one = policy(rule("*", "*"), aes=(WITH_CERTIFICATE, PACS))
+    decision = one.decide(request("WS1", "HB_PACS"), peer(presents=presents))
+    if not why:
+        forwarded(decision)
+        return
+    assert rejected(decision) == CALLING_REFUSED
+    assert isinstance(decision, Reject)
+    assert decision.text == why
+
+
+@pytest.mark.parametrize("presents", [None, [], [HASH]])
+def test_whoever_has_no_certificate_in_the_file_presents_any(presents):
+    """That it is one of the listener's CA is a matter of TLS."""
+    one = policy(rule("*", "*"), aes=(WS1, PACS))
+    forwarded(one.decide(request("WS1", "HB_PACS"), peer(presents=presents)))
+
+
+def test_a_name_in_the_certificate():
+    aes = (ae("WS1", certificate="ws1.example"), PACS)
+    one = policy(rule("*", "*"), aes=aes)
+    asked = request("WS1", "HB_PACS")
+    forwarded(one.decide(asked, peer(presents=[HASH, "a.example", "ws1.example"])))
+    assert rejected(one.decide(asked, peer(presents=["ws1.example.org"]))) == CALLING_REFUSED
+
+
+def test_the_address_counts_whatever_is_presented():
+    one = policy(rule("*", "*"), aes=(WITH_CERTIFICATE, PACS))
+    decision = one.decide(request("WS1", "HB_PACS"), peer(address="10.0.0.2", presents=[HASH]))
+    assert rejected(decision) == CALLING_REFUSED

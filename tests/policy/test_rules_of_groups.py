@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from tests.policy.border import (
@@ -33,7 +31,7 @@ from tests.policy.border import (
 )
 from ulproxy.dimse.services import Service
 from ulproxy.policy.decision import Answer, Fan, Reject, Shared
-from ulproxy.policy.model import Config, Group
+from ulproxy.policy.model import Group
 from ulproxy.policy.rules import Policy
 
 ALL = Group("ALL_PACS", ("PACS", "ARCHIVE", "SENDER"))
@@ -41,12 +39,8 @@ SENDER = ae("SENDER", host=None)
 AES_HERE = (*(one for one in AES if one.name != "SENDER"), SENDER)
 
 
-def border(*rules, groups=(ALL,), aes=AES_HERE) -> Config:
-    return replace(config(aes, rules), groups=tuple(groups))
-
-
-def policy(*rules, **more) -> Policy:
-    return Policy(border(*rules, **more))
+def policy(*rules, groups=(ALL,)) -> Policy:
+    return Policy(config(AES_HERE, rules, groups))
 
 
 def fan(decision) -> Fan:

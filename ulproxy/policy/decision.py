@@ -7,7 +7,7 @@ relay's own title, called by an archive, for whichever AE a C-MOVE or a commitme
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
@@ -90,6 +90,23 @@ class Reject:
 
 
 Decision = Forward | Fan | Shared | Answer | Reject
+
+
+def with_observed(decision: Forward | Fan | Shared | Answer, text: str) -> Decision:
+    """The same decision, with one more thing that the rules would have refused if they were enforced."""
+    if isinstance(decision, Forward | Answer):
+        return replace(decision, observed=(text, *decision.observed))
+    if isinstance(decision, Fan):
+        return replace(decision, members=_all_observed(decision.members, text))
+    return replace(
+        decision,
+        candidates=_all_observed(decision.candidates, text),
+        reported=_all_observed(decision.reported, text),
+    )
+
+
+def _all_observed(forwards: tuple[Forward, ...], text: str) -> tuple[Forward, ...]:
+    return tuple(replace(one, observed=(text, *one.observed)) for one in forwards)
 
 
 def named_services(contexts: Iterable[PresentationContextRQ]) -> str:

@@ -1,8 +1,9 @@
 """What the rules say: `decide` for an association, `may_send` for a message.
 
 Pure functions of the configuration: `decide` is what the relay executes, what `ulproxy explain` prints and
-what a test can ask without a socket. Whatever no rule allows is refused. A rule speaks of one AE that asks
-another one for a service, so the same rules are asked for both directions of an association.
+what a test can ask without a socket. Whatever no rule allows is refused; where rules are only observed it
+passes, and is told, if it is known where to. A rule speaks of one AE that asks another one for a service,
+so the same rules are asked for both directions of an association.
 """
 
 from __future__ import annotations
@@ -32,10 +33,13 @@ from ulproxy.policy.decision import (
     Peer,
     Reject,
     Shared,
+    named_services,
+    with_observed,
 )
 from ulproxy.policy.model import ApplicationEntity, Config, Group, Rule
 from ulproxy.policy.names import Names
 from ulproxy.policy.rights import LITTLE_ENDIAN, Rights, fanned, scp_of
+from ulproxy.policy.values import UNKNOWN_PREFIX, normal_title
 
 NO_MOVES: Final = frozenset[str]()
 
@@ -46,6 +50,7 @@ class Policy:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.names = Names(config)
+        self.observes = not config.relay.enforce
         self._by_name = {ae.name: ae for ae in config.aes}
         self._selectors = {ae.name: list(ae.selectors) for ae in config.aes}
         for group in config.groups:
@@ -62,7 +67,7 @@ class Policy:
 
     def selectors(self, ae: ApplicationEntity) -> list[str]:
         """What rules may mean it by: its name, network, the groups that it is a member of, "*"."""
-        return self._selectors[ae.name]
+        return self._selectors.get(ae.name) or list(ae.selectors)
 
     def rules(self, asking: ApplicationEntity, asked: ApplicationEntity) -> Iterator[Rule]:
         """The rules from one AE to another, in the order of the file."""
@@ -96,7 +101,12 @@ class Policy:
     def move_destination(
         self, caller: ApplicationEntity, callee: ApplicationEntity, title: str
     ) -> ApplicationEntity | None:
-        """The AE that `caller` calls `title`, if a rule lets it move there; None = A801H."""
+        """The AE that `caller` calls `title`, if a rule lets it move there; None = A801H.
+
+        Where rules are only observed: any that can be called. `move_rule` tells whether a rule lets it.
+        """
+        if self.observes:
+            return self._callable(caller, title)
         found = self.move_rule(caller, callee, title)
         return None if found is None else found[0]
 
@@ -104,8 +114,8 @@ class Policy:
         self, caller: ApplicationEntity, callee: ApplicationEntity, title: str
     ) -> tuple[ApplicationEntity, Rule] | None:
         """The same with the first rule that lets it."""
-        destination = self.names.called(title, caller.network)
-        if not isinstance(destination, ApplicationEntity) or destination.address is None:
+        destination = self._callable(caller, title)
+        if destination is None:
             return None
         for rule in self.rules(caller, callee):
             if Service.MOVE in rule.services and self._is_destination(rule, caller, destination):
@@ -140,10 +150,22 @@ class Policy:
         if request.application_context_name != APPLICATION_CONTEXT_NAME:
             return Reject(APPLICATION_CONTEXT_NOT_SUPPORTED, "another application context")
         caller = self.caller(request.calling_ae_title, peer)
-        if isinstance(caller, str):
-            return Reject(CALLING_AE_TITLE_NOT_RECOGNIZED, caller)
-        open_moves = moving_to(caller.name)
-        called = self.names.called(request.called_ae_title, peer.network)
+        if isinstance(caller, ApplicationEntity):
+            return self._decide(request, caller, moving_to(caller.name))
+        rejection = Reject(CALLING_AE_TITLE_NOT_RECOGNIZED, caller)
+        stranger = self._stranger(request.calling_ae_title, peer) if self.observes else None
+        if stranger is None:
+            return rejection
+        decision = self._decide(request, stranger, moving_to(stranger.name))
+        if isinstance(decision, Reject):  # for another reason, of which a stranger learns nothing
+            return rejection
+        return with_observed(decision, caller)
+
+    def _decide(
+        self, request: AAssociateRQ, caller: ApplicationEntity, open_moves: Collection[str]
+    ) -> Decision:
+        """Whom the called title means, and what of the request may go there."""
+        called = self.names.called(request.called_ae_title, caller.network)
         if isinstance(called, ApplicationEntity):
             return self._forward(request, caller, called, is_destination=called.name in open_moves)
         if request.called_ae_title != self.names.relay_title:
@@ -170,7 +192,34 @@ class Policy:
             return f"calling title unknown on network {peer.network}"
         if not any(peer.address in network for network in caller.sources):
             return f"{caller.name} does not call from {peer.address}"
-        return caller
+        presented = peer.certificate
+        if presented is None or caller.certificate in (None, *presented):
+            return caller
+        return f"{caller.name} presents {'another' if presented else 'no'} certificate"
+
+    def _stranger(self, title: str, peer: Peer) -> ApplicationEntity | None:
+        """The AE that is not let in: from elsewhere than the file says, or one that is not in the file."""
+        if (known := self.names.caller(title, peer.network)) is not None:
+            return known
+        try:
+            title = normal_title(title)
+        except ValueError:
+            return None
+        return ApplicationEntity(
+            title=title,
+            network=peer.network,
+            address=None,
+            sources=(),
+            alias=None,
+            name=UNKNOWN_PREFIX + title,
+            omit=frozenset(),
+            associations=None,
+        )
+
+    def _callable(self, caller: ApplicationEntity, title: str) -> ApplicationEntity | None:
+        """The AE that `caller` calls `title`, if it has an address."""
+        ae = self.names.called(title, caller.network)
+        return ae if isinstance(ae, ApplicationEntity) and ae.address is not None else None
 
     def _shared(
         self, request: AAssociateRQ, archive: ApplicationEntity, open_moves: Collection[str]
@@ -181,7 +230,9 @@ class Policy:
         candidates, reported = [], []
         for ae in hidden:
             moved = ae.name in open_moves
-            asks = reports and self.may(ae, archive, Service.COMMITMENT) is not None
+            asks = reports and (
+                self.observes or self.may(ae, archive, Service.COMMITMENT) is not None
+            )
             if not moved and not asks:
                 continue
             decision = self._forward(request, archive, ae, is_destination=moved)
@@ -242,10 +293,16 @@ class Policy:
         if callee.address is None:
             text = f"{callee.name} has no address: it only calls"
             return Reject(CALLED_AE_TITLE_NOT_RECOGNIZED, text)
-        if not rights.is_any:
-            text = f"no rule lets {caller.name} call {callee.name}"
-            return Reject(CALLED_AE_TITLE_NOT_RECOGNIZED, text)
-        offered, refused, _ = rights.filter(request.presentation_contexts)
+        no_rule = f"no rule lets {caller.name} call {callee.name}"
+        if not rights.is_any and not self.observes:
+            return Reject(CALLED_AE_TITLE_NOT_RECOGNIZED, no_rule)
+        offered, refused, unruled = rights.filter(
+            request.presentation_contexts, enforce=not self.observes
+        )
+        observed: tuple[str, ...] = ()
+        if unruled:
+            services = f"no rule lets {caller.name} use {named_services(unruled)} of {callee.name}"
+            observed = (services if rights.is_any else no_rule,)
         if not offered:
             return Reject(NO_REASON, f"no presentation context allowed to {callee.name}")
         rule, because = rights.grounds(offered)
@@ -257,6 +314,7 @@ class Policy:
             offered=offered,
             refused=refused,
             rule=rule,
+            observed=observed,
             because=because,
         )
 
