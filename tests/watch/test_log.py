@@ -10,7 +10,7 @@ import sys
 import pytest
 import structlog
 
-from ulproxy.watch.log import configure, logger
+from ulproxy.watch.log import configure, logger, say
 
 DATA = b"DOE^JOHN"
 
@@ -133,3 +133,13 @@ def test_a_traceback_has_no_data_in_it(log_format, stream):
         (exception,) = json.loads(text)["exception"]
         assert exception["exc_value"] == "8"
         assert [frame["name"] for frame in exception["frames"]][1:] == ["fails"]
+
+
+def test_a_log_that_is_gone_stops_nobody():
+    configure("json", stream := io.StringIO())
+    log = logger(id="1f")
+    say(log.warning, "one", why="no rule")
+    line = json.loads(stream.getvalue())
+    assert (line["level"], line["event"], line["why"]) == ("warning", "one", "no rule")
+    stream.close()
+    say(log.warning, "two")
