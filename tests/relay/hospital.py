@@ -13,6 +13,7 @@ from ulproxy.policy.decision import Peer
 from ulproxy.policy.endpoints import Endpoint
 from ulproxy.policy.rules import Policy
 from ulproxy.relay.border import Border
+from ulproxy.relay.moves import OpenMove
 
 LISTENERS: Final = """
 [[listener]]
@@ -165,3 +166,16 @@ def relayed_ac(
 
 RQ: Final = wire.rq("HB_PACS", "WS1", CONTEXTS)
 AC: Final = wire.ac(ACCEPTED)
+
+
+def a_move(
+    caller: str,
+    archive: str,
+    destination: str,
+    shown_caller: str,
+    message_id: int,
+    shown_destination: str = "",
+) -> OpenMove:
+    """A C-MOVE as it would go on if no other one were open."""
+    shown = shown_destination or f"HA_{destination}"
+    return OpenMove(caller, archive, destination, shown_caller, message_id, message_id, shown)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from tests.relay import hospital, wire
 from ulproxy.dimse.command import CommandSet, decode
 from ulproxy.dimse.message import Message
+from ulproxy.policy.rules import Policy
 from ulproxy.relay.effects import End
-from ulproxy.relay.gate import Context, Gate, Pass, Respond
+from ulproxy.relay.gate import Gate, Grounds
 from ulproxy.relay.moves import Moves
+from ulproxy.relay.retrieval import Retrieval
+from ulproxy.relay.verdict import Context, Pass, Respond
 
 INBOUND, ONWARD = End.INBOUND, End.ONWARD
 VERIFICATION, CT, FIND, MOVE, GET, PRINT = 1, 3, 5, 7, 9, 11
@@ -30,7 +33,11 @@ def gate(
     calling, called = policy.ae(caller), policy.ae(callee)
     assert calling is not None
     assert called is not None
-    return Gate(policy, moves or Moves(), calling, called, contexts or CONTEXTS)
+    return Gate(grounds(policy, moves), calling, called, contexts or CONTEXTS)
+
+
+def grounds(policy: Policy, moves: Moves | None = None) -> Grounds:
+    return Grounds(policy, Retrieval(policy, moves or Moves(), None))
 
 
 def message(elements: wire.Elements, context_id: int = VERIFICATION) -> Message:

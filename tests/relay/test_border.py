@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from tests.relay import hospital
+from tests.relay.hospital import a_move
 from ulproxy.relay.border import Border
 
 
 def test_every_border_has_moves_and_associations_of_its_own():
     first, second = hospital.border(), hospital.border()
-    first.moves.open("WS1", "ARCHIVE", "WS1", "HA_WS1", 1, ())
+    first.moves.open(a_move("WS1", "ARCHIVE", "WS1", "HA_WS1", 1), ())
     assert first.moves.destinations("ARCHIVE") == {"WS1"}
     assert second.moves.destinations("ARCHIVE") == frozenset()
     assert first.admission is not second.admission
@@ -16,7 +17,7 @@ def test_every_border_has_moves_and_associations_of_its_own():
 
 def test_a_reload_replaces_the_rules_and_keeps_what_is_open():
     border = Border(hospital.policy())
-    move = border.moves.open("WS1", "ARCHIVE", "WS1", "HA_WS1", 1, ())
+    move = border.moves.open(a_move("WS1", "ARCHIVE", "WS1", "HA_WS1", 1), ())
     new = hospital.policy(rules="")
     border.policy = new
     assert border.policy is new

@@ -37,7 +37,14 @@ SOME = [
 def test_these_are_all_there_are():
     assert {type(effect) for effect in SOME} == set(get_args(Effect))
     assert [end.name for end in (End.INBOUND, End.ONWARD)] == ["INBOUND", "ONWARD"]
-    assert {timer.name for timer in Timer} == {"ARTIM", "CONNECT", "RELEASE", "IDLE", "WRITE"}
+    assert {timer.name for timer in Timer} == {
+        "ARTIM",
+        "CONNECT",
+        "RELEASE",
+        "PATIENCE",
+        "IDLE",
+        "WRITE",
+    }
 
 
 @pytest.mark.parametrize("effect", SOME, ids=lambda effect: type(effect).__name__)

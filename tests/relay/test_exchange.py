@@ -8,45 +8,48 @@ from tests.relay import wire
 from tests.relay.listener import heard
 from tests.relay.wire import command, fragment
 from ulproxy.dimse.command import decode
-from ulproxy.dimse.message import MessageReader
+from ulproxy.dimse.message import Message, MessageReader
 from ulproxy.errors import RemoteProtocolError
 from ulproxy.pdu.fsm import State
 from ulproxy.pdu.reader import CommandFragment, PDataRun, PduReader
-from ulproxy.relay.effects import End, Record, SendData
+from ulproxy.relay.effects import Effect, End, Record, SendData
 from ulproxy.relay.exchange import MAX_RECORDS, MAX_WAITING, Exchange
-from ulproxy.relay.gate import Drop, LocalGate, Pass, Respond, Titles
-from ulproxy.relay.pair import Pair, Side
+from ulproxy.relay.side import Side
+from ulproxy.relay.verdict import Drop, Pass, Respond, Titles, Verdict
 
 INBOUND, ONWARD = End.INBOUND, End.ONWARD
 RETRIEVE_AE_TITLE = bytes.fromhex("0800540004000000")
-TITLES = Titles(wire.IMPLICIT, lambda _tag, title: {"PACS": "HB_PACS"}.get(title, title))
-
-
-class Judge(LocalGate):
-    """Says what the test wants, message by message; else everything passes."""
-
-    def __init__(self) -> None:
-        self.verdicts: list[object] = []
-
-    def judge(self, sender, message):
-        return self.verdicts.pop(0) if self.verdicts else Pass(message.command)
+TITLES = Titles(wire.IMPLICIT, lambda title: {"PACS": "HB_PACS"}.get(title, title))
 
 
 class Standing:
-    """Two associations that stand, with nothing below but readers."""
+    """Two associations that stand, with nothing below but readers; what no verdict is for passes."""
 
     def __init__(self, *verdicts: object) -> None:
-        self.pair = Pair()
-        self.judge = Judge()
-        self.judge.verdicts += verdicts
-        self.exchange = Exchange(self.judge, self.pair)
-        self.readers = {End.INBOUND: PduReader(), End.ONWARD: PduReader()}
-        for side in (self.pair.inbound, self.pair.onward):
+        self.effects: list[Effect] = []
+        self.verdicts = [*verdicts]
+        self.exchange = Exchange(self.effects)
+        self.exchange.by(self.judge)
+        self.readers = {INBOUND: PduReader(), ONWARD: PduReader()}
+        self.sides = {INBOUND: Side(INBOUND), ONWARD: Side(ONWARD)}
+        self.sides[INBOUND].target, self.sides[ONWARD].target = (
+            self.sides[ONWARD],
+            self.sides[INBOUND],
+        )
+        for side in self.sides.values():
             side.association.state = State.Sta6
             side.messages = MessageReader({1, 3})
 
+    def judge(self, side: Side, message: Message) -> Verdict:
+        return self.verdicts.pop(0) if self.verdicts else Pass(message.command)
+
     def side(self, end: End) -> Side:
-        return self.pair.side(end)
+        return self.sides[end]
+
+    def take(self) -> list[Effect]:
+        taken = self.effects[:]
+        self.effects.clear()
+        return taken
 
     def receive(self, end: End, data: bytes, *, size: int = 1 << 20) -> list[object]:
         for start in range(0, len(data), size):
@@ -59,7 +62,7 @@ class Standing:
                 else:
                     assert isinstance(event, CommandFragment)
                     self.exchange.command_fragment(self.side(end), event)
-        return [*self.pair.take()]
+        return [*self.take()]
 
     def written(self, end: End, data: bytes, to: End, *, size: int = 1 << 20) -> bytes:
         effects = self.receive(end, data, size=size)
@@ -109,8 +112,9 @@ def test_a_refused_message_is_swallowed_and_answered_at_its_end(size):
     assert record.event == "message refused"
     assert record.facts == {
         "from": "inbound",
-        "command": "0001H",
+        "command": "C-STORE-RQ",
         "message_id": 5,
+        "status": "0124H",
         "why": "because",
     }
     assert standing.written(INBOUND, OBJECT[-1:], INBOUND) == REFUSED
@@ -135,7 +139,7 @@ def test_a_dropped_message_is_swallowed():
 def test_answers_wait_for_the_end_of_the_data_set():
     standing = Standing()
     assert standing.written(ONWARD, STORE + OBJECT[:-1], INBOUND) == STORE + OBJECT[:-1]
-    standing.judge.verdicts += [refusal(5, ""), refusal(6, "")]
+    standing.verdicts += [refusal(5, ""), refusal(6, "")]
     assert standing.receive(INBOUND, STORE + OBJECT + STORE + OBJECT) == []
     later = OBJECT[-1:] + REFUSED + command(1, wire.store_rsp(6, 0x0124))
     assert standing.written(ONWARD, OBJECT[-1:], INBOUND) == later
@@ -146,7 +150,7 @@ def test_answers_wait_for_the_end_of_the_data_set():
 def test_max_waiting(refused):
     standing = Standing()
     standing.receive(ONWARD, STORE)
-    standing.judge.verdicts += [refusal(5, "")] * refused
+    standing.verdicts += [refusal(5, "")] * refused
     asked = command(1, wire.echo_rq(5)) * refused
     if refused <= MAX_WAITING:
         assert standing.receive(INBOUND, asked) == []
@@ -164,9 +168,9 @@ def test_nothing_is_written_where_table_9_10_has_no_p_data_request(state):
     standing.side(ONWARD).association.state = state
     assert standing.receive(INBOUND, STORE + OBJECT) == []
     assert standing.side(ONWARD).fragment_left == 0
-    standing.judge.verdicts.append(refusal(5, ""))
+    standing.verdicts.append(refusal(5, ""))
     assert standing.receive(ONWARD, STORE + OBJECT) == []
-    standing.judge.verdicts.append(Pass(decode(wire.command_set(wire.find_rq(5))), TITLES))
+    standing.verdicts.append(Pass(decode(wire.command_set(wire.find_rq(5))), TITLES))
     assert standing.receive(INBOUND, STORE + OBJECT) == []
 
 
@@ -181,13 +185,13 @@ def test_the_sender_is_blamed_for_what_is_no_message():
         standing = Standing()
         with pytest.raises(RemoteProtocolError):
             standing.receive(INBOUND, fault)
-        assert standing.pair.take() == []
+        assert standing.take() == []
 
 
 @pytest.mark.parametrize("longest", [0, 8, 100, 16384])
 def test_commands_are_cut_to_what_the_receiver_takes(longest):
     standing = Standing(refusal(5, ""))
-    for side in (standing.pair.inbound, standing.pair.onward):
+    for side in standing.sides.values():
         side.maximum_length = longest
     back = standing.written(INBOUND, STORE + OBJECT, INBOUND)
     onward = standing.written(INBOUND, STORE, ONWARD)
@@ -224,7 +228,7 @@ def test_a_mapped_message_goes_on_when_it_is_whole(cut, size):
 def test_an_answer_does_not_wait_for_what_is_held():
     standing = Standing(Pass(COMMAND, TITLES))
     standing.receive(ONWARD, FIND + fragment(1, NAMED[:6], last=False))
-    standing.judge.verdicts.append(refusal(5, ""))
+    standing.verdicts.append(refusal(5, ""))
     assert standing.written(INBOUND, STORE + OBJECT, INBOUND) == REFUSED
     expected = FIND + fragment(1, MAPPED)
     assert standing.written(ONWARD, fragment(1, NAMED[6:]), INBOUND) == expected
@@ -250,14 +254,15 @@ def test_a_data_set_that_cannot_be_mapped_goes_nowhere():
     standing = Standing(Pass(COMMAND, TITLES))
     with pytest.raises(RemoteProtocolError):
         standing.receive(ONWARD, FIND + fragment(1, NAMED[:-2]))
-    assert standing.pair.take() == []
+    assert standing.take() == []
 
 
 @pytest.mark.parametrize("more", [-2, 0, 2])
 def test_how_much_is_held(more):
     """MAX_DATA_SET: 4 MiB; a data set that names AEs has a few KB."""
     standing = Standing(Pass(COMMAND, TITLES))
-    data = bytes((1 << 22) + more)
+    length = (1 << 22) + more
+    data = bytes.fromhex("09001010") + (length - 8).to_bytes(4, "little") + bytes(length - 8)
     parts = [data[start : start + (1 << 16)] for start in range(0, len(data), 1 << 16)]
     sent = FIND + b"".join(fragment(1, part, last=False) for part in parts) + fragment(1, b"")
     if more <= 0:

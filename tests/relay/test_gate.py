@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.relay import wire
+from tests.relay.hospital import a_move
 from tests.relay.judging import (
     CT,
     FIND,
@@ -14,6 +15,7 @@ from tests.relay.judging import (
     ONWARD,
     decoded,
     gate,
+    grounds,
     message,
     passed,
     responded,
@@ -22,20 +24,19 @@ from tests.relay.wire import us
 from ulproxy.errors import RemoteProtocolError
 from ulproxy.policy.config import parse
 from ulproxy.policy.rules import Policy
-from ulproxy.relay.gate import MAX_OUTSTANDING, Context, Drop, Gate, LocalGate, Pass, Respond
+from ulproxy.relay.gate import MAX_OUTSTANDING, Gate
+from ulproxy.relay.local import judge_own
 from ulproxy.relay.moves import Moves
+from ulproxy.relay.verdict import Context, Drop, Pass, Respond
 
 
 def test_the_relay_itself_answers_c_echo():
-    local = LocalGate()
-    verdict = local.judge(INBOUND, message(wire.echo_rq(3)))
+    verdict = judge_own(message(wire.echo_rq(3)))
     assert verdict == Respond(decoded(wire.echo_rsp(3)), "")
-    refused = responded(local.judge(INBOUND, message(wire.find_rq(4))))
+    refused = responded(judge_own(message(wire.find_rq(4))))
     assert refused == decoded(wire.response(wire.C_FIND, 4, wire.STUDY_FIND, 0x0124))
-    assert isinstance(local.judge(INBOUND, message(wire.echo_rsp(3))), Drop)
-    assert isinstance(local.judge(INBOUND, message(wire.cancel_rq(3))), Drop)
-    local.close()
-    assert local.judge(INBOUND, message(wire.echo_rq(3))) == verdict
+    assert isinstance(judge_own(message(wire.echo_rsp(3))), Drop)
+    assert isinstance(judge_own(message(wire.cancel_rq(3))), Drop)
 
 
 def test_a_request_passes_by_a_rule_and_its_response_once():
@@ -86,7 +87,7 @@ def test_an_affected_sop_instance_uid_that_is_none():
 
 def test_error_comment_and_message_id_of_a_response():
     moves = Moves()
-    moves.open("ASKER", "ARCHIVE", "WS2", "HA_WS1", 5, ())
+    moves.open(a_move("ASKER", "ARCHIVE", "WS2", "HA_WS1", 5), ())
     judge = gate(moves=moves).judge
     asked = judge(INBOUND, message(wire.move_rq(5, "WS1"), MOVE))
     assert asked == passed(wire.move_rq(0xFFFF, "HA_WS1"))
@@ -98,7 +99,7 @@ def test_error_comment_and_message_id_of_a_response():
 
 def test_a_cancel_finds_its_operation():
     moves = Moves()
-    moves.open("ASKER", "ARCHIVE", "WS2", "HA_WS1", 5, ())
+    moves.open(a_move("ASKER", "ARCHIVE", "WS2", "HA_WS1", 5), ())
     judge = gate(moves=moves).judge
     judge(INBOUND, message(wire.move_rq(5, "WS1"), MOVE))
     cancelled = judge(INBOUND, message(wire.cancel_rq(5), MOVE))
@@ -206,7 +207,7 @@ def test_a_c_get_of_a_class_that_nobody_knows_allows_no_c_store():
     assert calling is not None
     assert called is not None
     contexts = {GET: Context("1.2.3.4", wire.IMPLICIT), CT: Context(wire.CT, wire.IMPLICIT)}
-    judge = Gate(policy, Moves(), calling, called, contexts).judge
+    judge = Gate(grounds(policy), calling, called, contexts).judge
     assert isinstance(judge(INBOUND, message(wire.get_rq(3, "1.2.3.4"), GET)), Pass)
     assert isinstance(judge(ONWARD, message(wire.store_rq(1), CT)), Respond)
 
@@ -227,7 +228,7 @@ def open_moves(*moves: tuple[str, str, str, int]) -> Moves:
     """(caller, destination, shown caller, Message ID) at ARCHIVE."""
     opened = Moves()
     for caller, destination, shown, number in moves:
-        opened.open(caller, "ARCHIVE", destination, shown, number, ())
+        opened.open(a_move(caller, "ARCHIVE", destination, shown, number), ())
     return opened
 
 
@@ -245,7 +246,7 @@ def open_moves(*moves: tuple[str, str, str, int]) -> Moves:
 def test_the_sub_operations_of_open_moves(told, set_back):
     """Move Originator names the move; if it names none there is nothing that causes the C-STORE."""
     moves = open_moves(("WS2", "WS1", "HA_WS2", 5), ("ASKER", "WS1", "HOSP_A", 6))
-    moves.open("WS1", "MINI", "WS1", "WS1", 7, ())
+    moves.open(a_move("WS1", "MINI", "WS1", "WS1", 7), ())
     verdict = gate("ARCHIVE", "WS1", moves).judge(
         INBOUND, message(wire.store_rq(1, originator=told), CT)
     )
@@ -284,14 +285,14 @@ def test_data_sets_that_name_aes_are_mapped_from_network_to_network():
     assert isinstance(verdict, Pass)
     assert verdict.titles is not None
     assert verdict.titles.transfer_syntax == wire.IMPLICIT
-    assert verdict.titles.mapping(0x00080054, "HB_PACS") == "PACS"
-    assert verdict.titles.mapping(0x00080054, "HOSP_A") == "HOSP_A"
+    assert verdict.titles.mapping("HB_PACS") == "PACS"
+    assert verdict.titles.mapping("HOSP_A") == "HOSP_A"
     pending = wire.response(wire.C_FIND, 1, None, 0xFF00, data=True)
     answer = judge(ONWARD, message(pending, FIND))
     assert isinstance(answer, Pass)
     assert answer.titles is not None
-    assert answer.titles.mapping(0x00080054, "PACS") == "HB_PACS"
-    assert answer.titles.mapping(0x00080054, "HA_WS2") == "WS2"
+    assert answer.titles.mapping("PACS") == "HB_PACS"
+    assert answer.titles.mapping("HA_WS2") == "WS2"
     final = judge(ONWARD, message(wire.response(wire.C_FIND, 1, None), FIND))
     assert isinstance(final, Pass)
     assert final.titles is None  # there is no data set

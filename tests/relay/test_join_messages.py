@@ -299,7 +299,7 @@ def test_a_sub_operation_that_no_c_get_causes():
         >> BOTH_ROLES
         >> quietly(data(INBOUND, whole(FIND, wire.find_rq(1))))
         >> data(ONWARD, command(STORE, pushed) + fragment(STORE, b"half", last=False))
-        << logged("message refused", command="0001H", message_id=1)
+        << logged("message refused", command="C-STORE-RQ", message_id=1)
         >> data(ONWARD, fragment(STORE, b"rest"))
         << send(ONWARD, command(STORE, refused))
     )

@@ -148,7 +148,7 @@ def test_move_destination_unknown_or_not_allowed(title):
         Playbook()
         >> BOTH_ROLES
         >> data(INBOUND, command(MOVE, asked))
-        << logged("message refused", command="0021H")
+        << logged("message refused", command="C-MOVE-RQ")
         >> data(INBOUND, fragment(MOVE, b"keys"))
         << send(INBOUND, command(MOVE, answer))
         >> moving()
@@ -184,7 +184,7 @@ def test_c_cancel_of_what_is_under_way():
         >> data(ONWARD, command(FIND, wire.response(wire.C_FIND, 7, wire.STUDY_FIND, 0xFE00)))
         << send(INBOUND, command(FIND, wire.response(wire.C_FIND, 7, wire.STUDY_FIND, 0xFE00)))
         >> data(INBOUND, command(FIND, wire.cancel_rq(7)))  # it crossed the final response
-        << logged("message dropped", command="0FFFH", message_id=7)
+        << logged("message dropped", command="C-CANCEL-RQ", message_id=7)
         >> counted(1)
     )
 

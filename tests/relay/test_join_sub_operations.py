@@ -185,15 +185,21 @@ def _close(join: Join, border: Border) -> None:
         border.moves.close(move)
 
 
-def test_when_the_move_has_ended_nothing_more_passes():
-    script = storing(with_moves(Asks("WS1", "WS1")), "HA_WS1")
+@pytest.mark.parametrize("title", ["HA_WS1", "HOSP_A"])
+def test_when_the_move_has_ended_what_is_still_due_of_it_passes_on_associations_of_its_time(title):
+    """It was cancelled, its association broke off, or the archive answers early."""
+    asks = Asks("WS1", "WS1") if title == "HA_WS1" else Asks("WS3", "WS3")
+    told = ("HA_WS1", 5) if title == "HA_WS1" else ("HOSP_A", 5)
+    set_back = ("WS1", 5) if title == "HA_WS1" else ("WS3", 5)
     assert (
-        script
-        >> data(INBOUND, stored(("HA_WS1", 5)) + OBJECT)
-        << send(ONWARD, stored(("WS1", 5)) + OBJECT)
+        storing(with_moves(asks), title)
+        >> data(INBOUND, stored(told) + OBJECT)
+        << send(ONWARD, stored(set_back) + OBJECT)
         >> Check("the move ends", _close, None)
-        >> data(INBOUND, stored(("HA_WS1", 5)) + OBJECT + stored(None) + OBJECT)
-        << send(INBOUND, REFUSED + REFUSED)
+        >> data(INBOUND, stored(told) + OBJECT)
+        << send(ONWARD, stored(set_back) + OBJECT)
+        >> data(INBOUND, stored(("HA_WS2", 5)) + OBJECT)
+        << send(INBOUND, REFUSED)
     )
 
 

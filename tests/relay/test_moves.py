@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.relay.hospital import a_move
 from ulproxy.errors import RemoteProtocolError
 from ulproxy.relay.moves import Moves
 
@@ -18,7 +19,7 @@ def opened(
     shown: str = "HA_WS1",
     taken=(),
 ):
-    return moves.open(caller, archive, destination, shown, message_id, taken)
+    return moves.open(a_move(caller, archive, destination, shown, message_id), taken)
 
 
 def test_what_is_remembered():

@@ -202,13 +202,15 @@ class Relay:
             assert session.over, session.join.__dict__
             assert not session._timers
             assert not session._transports
-            assert session._opening is None
+            assert session._opening == {}
         assert not self.sessions
         assert self.clock.due == []
         assert self.server._pending.total == 0
         assert self.server._pending._by_source == {}
         assert self.admitted == 0
-        assert self.server.border.moves._open == {}
+        for archive in self.server.border.moves._archives.values():
+            assert not archive.open
+            assert not archive.numbered
         assert not self.escaped, self.escaped
 
 

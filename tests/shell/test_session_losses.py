@@ -215,8 +215,7 @@ async def test_client_while_the_pacs_is_called(tmp_path, vanish):
             client = await Peer.connect(running.port())
             await client.send(REQUEST)
             await eventually(lambda: running.admitted, "the request is forwarded")
-            opening = running.session._opening
-            assert opening is not None
+            (opening,) = running.session._opening.values()
             vanish(client)
             with soon():
                 await running.empty()

@@ -30,6 +30,10 @@ class Element(IntEnum):
     ERROR_COMMENT = 0x0902
     AFFECTED_SOP_INSTANCE_UID = 0x1000
     REQUESTED_SOP_INSTANCE_UID = 0x1001
+    NUMBER_OF_REMAINING_SUB_OPERATIONS = 0x1020
+    NUMBER_OF_COMPLETED_SUB_OPERATIONS = 0x1021
+    NUMBER_OF_FAILED_SUB_OPERATIONS = 0x1022
+    NUMBER_OF_WARNING_SUB_OPERATIONS = 0x1023
     MOVE_ORIGINATOR_AE_TITLE = 0x1030
     MOVE_ORIGINATOR_MESSAGE_ID = 0x1031
 
@@ -57,8 +61,11 @@ class Status(IntEnum):
     SUCCESS = 0x0000
     PROCESSING_FAILURE = 0x0110
     INVALID_OBJECT_INSTANCE = 0x0117
+    SOP_CLASS_NOT_SUPPORTED = 0x0122
     NOT_AUTHORIZED = 0x0124
     MOVE_DESTINATION_UNKNOWN = 0xA801
+    SUB_OPERATIONS_FAILED = 0xB000
+    CANCEL = 0xFE00
     PENDING = 0xFF00
     PENDING_WARNING = 0xFF01
 
@@ -87,6 +94,15 @@ _UNSIGNED_SHORTS: Final = (
 # PS3.5 9.1; a component may not be empty: receivers have used the UID as a file name.
 _UID: Final = re.compile(r"[0-9]+(\.[0-9]+)*")
 _LONGEST_UID: Final = 64
+
+
+def command_name(field: int) -> str:
+    """A command field as the standard writes it: C-STORE-RQ, N-ACTION-RSP; its number where it has none."""
+    try:
+        name = CommandField(field & ~_RESPONSE).name.replace("_", "-")
+    except ValueError:
+        return f"{field:04X}H"
+    return name.replace("-RQ", "-RSP") if field & _RESPONSE else name
 
 
 class CommandSet:

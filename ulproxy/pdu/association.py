@@ -7,14 +7,21 @@ handles each output before the next byte is looked at, because that may change t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from ulproxy.errors import LocalProtocolError, RemoteProtocolError
 from ulproxy.pdu import associate, writer
 from ulproxy.pdu.associate import AAssociateAC, AAssociateRQ
 from ulproxy.pdu.fsm import DATA_ALLOWED, DATA_INDICATED, Effect, Event, Role, State, transition
-from ulproxy.pdu.reader import CommandFragment, ControlPdu, InvalidPdu, PDataRun, PduReader
+from ulproxy.pdu.reader import (
+    CommandFragment,
+    ControlPdu,
+    InvalidPdu,
+    PDataRun,
+    PduEvent,
+    PduReader,
+)
 from ulproxy.pdu.types import AbortReason, AbortSource, PduType, Rejection
 
 
@@ -126,6 +133,8 @@ class Association:
         self.state: State = State.Sta1
         self._reader = PduReader()
         self._request = b""
+        self._held: list[PduEvent] | None = None
+        self._unread = b""
 
     @property
     def may_send_data(self) -> bool:
@@ -141,12 +150,33 @@ class Association:
         """What the peer was told to keep to, in bytes of a P-DATA-TF's variable field; 0 = no limit."""
         self._reader.maximum_length = maximum_length
 
+    def hold(self) -> None:
+        """Looks at nothing behind the event that is being handled until `resume`; what comes is kept."""
+        if self._held is None:
+            self._held = []
+
+    @property
+    def on_hold(self) -> bool:
+        """Whether bytes are only kept: their sender should not be read."""
+        return self._held is not None
+
+    def resume(self) -> Iterator[Output]:
+        """Goes on behind the event at which `hold` was called."""
+        events, unread = self._held or [], self._unread
+        self._held, self._unread = None, b""
+        return self._read(events, memoryview(unread))
+
     def receive_data(self, unread: memoryview) -> Iterator[Output]:
         """What the peer's bytes mean, each output as of the state that the one before left behind."""
-        while unread:
-            consumed, events = self._reader.receive_data(unread)
-            unread = unread[consumed:]
-            for event in events:
+        if self._held is None:
+            return self._read((), unread)
+        self._unread += bytes(unread)
+        return iter(())
+
+    def _read(self, events: Iterable[PduEvent], unread: memoryview) -> Iterator[Output]:
+        pending = iter(events)
+        while True:
+            for event in pending:
                 if self.state is State.Sta1:  # closed: what else came has nobody to go to
                     return
                 if isinstance(event, PDataRun | CommandFragment):
@@ -158,6 +188,15 @@ class Association:
                     yield from self._control(event)
                 else:
                     yield from self._fire(Event.INVALID_PDU_RECEIVED, event)
+                if self._held is not None:
+                    self._held = [_kept(later) for later in pending]
+                    self._unread = bytes(unread)
+                    return
+            if not unread:
+                return
+            consumed, found = self._reader.receive_data(unread)
+            unread = unread[consumed:]
+            pending = iter(found)
 
     def _control(self, pdu: ControlPdu) -> list[Output]:
         event = _RECEIVED[pdu.type]
@@ -264,6 +303,13 @@ class Association:
                 return PAbortIndication(value)
             case _:
                 raise AssertionError((effect, value))
+
+
+def _kept(event: PduEvent) -> PduEvent:
+    """The event without a view of bytes that are its reader's."""
+    if isinstance(event, PDataRun | CommandFragment):
+        return event._replace(data=memoryview(bytes(event.data)))
+    return event
 
 
 def _abort_fields(action: str, value: object) -> tuple[int, int]:

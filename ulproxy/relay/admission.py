@@ -28,13 +28,20 @@ class Admission:
         callee: ApplicationEntity | None,
     ) -> Admitted | str:
         """Counts one more, or says which limit is reached; `callee` None = the relay itself."""
-        bounds = {
+        bounds: dict[tuple[str, str], int | None] = {
             ("all", ""): limits.associations,
             ("source", source): limits.associations_per_source,
             ("from", caller.name): caller.associations,
         }
         if callee is not None:
             bounds["to", callee.name] = callee.associations
+        return self._enter(bounds)
+
+    def enter_leg(self, callee: ApplicationEntity) -> Admitted | str:
+        """The same for one of several AEs that an association goes on to."""
+        return self._enter({("to", callee.name): callee.associations})
+
+    def _enter(self, bounds: dict[tuple[str, str], int | None]) -> Admitted | str:
         for (kind, name), bound in bounds.items():
             if bound is not None and self._count[kind, name] >= bound:
                 where = f"{kind} {name}".rstrip()

@@ -47,6 +47,7 @@ class Timer(Enum):
     ARTIM = auto()  # PS3.8 9.1.4: Sta2 and Sta13
     CONNECT = auto()  # from the opening of the onward connection to its A-ASSOCIATE answer
     RELEASE = auto()  # from our A-RELEASE-RQ to its answer, as long as ARTIM
+    PATIENCE = auto()  # how long the slowest of several AEs may keep the caller waiting
     IDLE = auto()  # restarted by every byte of either end
     WRITE = auto()  # runs while an end does not take what is written to it
 

@@ -1,4 +1,4 @@
-"""What becomes of each message: passes, is answered here, or is dropped (PS3.7, contract "Refusals").
+"""What becomes of each message between two AEs (PS3.7, contract "Refusals").
 
 A request passes when a rule names it, or when an operation that a rule allowed causes it: the C-STOREs of a
 C-GET on the same association, those of an open C-MOVE on another. A response passes when its request did.
@@ -6,59 +6,25 @@ C-GET on the same association, those of an open C-MOVE on another. A response pa
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 from ulproxy.dimse.command import CommandField, CommandSet, Element, Status, response
 from ulproxy.dimse.message import Message
 from ulproxy.dimse.services import is_get, names_aes, service_of
-from ulproxy.dimse.titles import Mapping
 from ulproxy.errors import RemoteProtocolError
 from ulproxy.pdu.types import AbortReason
-from ulproxy.policy.model import ApplicationEntity
+from ulproxy.policy.model import ApplicationEntity, Rule
 from ulproxy.policy.rules import Policy
-from ulproxy.relay.effects import End, printable
-from ulproxy.relay.moves import Moves, OpenMove
+from ulproxy.relay.effects import End, Operation, printable
+from ulproxy.relay.moves import OpenMove
+from ulproxy.relay.operation import Auditor, OpenOperation
+from ulproxy.relay.retrieval import Changes, Retrieval
+from ulproxy.relay.verdict import Context, Drop, Pass, Respond, Titles, Verdict, Wait
 
 # Message IDs have 16 bits; a peer that has this many unanswered does not wait for answers at all.
 MAX_OUTSTANDING: Final = 4096
 MAX_UID: Final = 64  # PS3.5 9.1; what is looked up is remembered, and a command set may have 64 KB
-
-
-class Context(NamedTuple):
-    """An accepted presentation context."""
-
-    abstract_syntax: str
-    transfer_syntax: str
-
-
-class Titles(NamedTuple):
-    """How the AE titles in a data set are mapped, and the transfer syntax that it is in."""
-
-    transfer_syntax: str
-    mapping: Mapping
-
-
-class Pass(NamedTuple):
-    """The message goes on, with this command set; its data set as it comes, or with titles mapped."""
-
-    command: CommandSet
-    titles: Titles | None = None
-
-
-class Respond(NamedTuple):
-    """The message goes no further; its sender gets this response once it has sent all of it."""
-
-    command: CommandSet
-    text: str
-
-
-class Drop(NamedTuple):
-    """The message goes no further and there is nothing to say to it."""
-
-    text: str
-
-
-Verdict = Pass | Respond | Drop
 
 # Compared in every message; a member of an enumeration costs 0.15 µs each time (Python 3.11).
 _INBOUND, _ONWARD = End.INBOUND, End.ONWARD
@@ -68,68 +34,63 @@ _C_GET_RQ: Final = int(CommandField.C_GET_RQ)
 _C_MOVE_RQ: Final = int(CommandField.C_MOVE_RQ)
 _C_CANCEL_RQ: Final = int(CommandField.C_CANCEL_RQ)
 _ERROR_COMMENT: Final = int(Element.ERROR_COMMENT)
-_ORIGINATOR_TITLE: Final = int(Element.MOVE_ORIGINATOR_AE_TITLE)
-_ORIGINATOR_MESSAGE_ID: Final = int(Element.MOVE_ORIGINATOR_MESSAGE_ID)
-Changes = dict[Element, str | int | None]
+_CANCEL: Final = int(Status.CANCEL)
 
 
-class _Operation(NamedTuple):
-    """A request that passed and has not been answered finally."""
+class Grounds(NamedTuple):
+    """What a gate judges by, the same for all of one inbound association."""
 
-    message_id: int
-    onward_message_id: int
-    request: int
-    move: OpenMove | None
-    retrieves: bool  # a C-GET, which causes C-STOREs on the same association
-
-
-class LocalGate:
-    """The relay's own Verification SCP (PS3.4 annex A)."""
-
-    def judge(self, sender: End, message: Message) -> Verdict:
-        """C-ECHO succeeds; whatever else is asked of the relay is not authorized."""
-        del sender
-        command = message.command
-        if command.command_field == CommandField.C_ECHO_RQ:
-            return Respond(response(command, Status.SUCCESS), "")
-        if command.is_response or command.command_field == _C_CANCEL_RQ:
-            return Drop("the relay has asked for nothing")
-        return Respond(
-            response(command, Status.NOT_AUTHORIZED), "the relay itself answers C-ECHO only"
-        )
-
-    def close(self) -> None:
-        """Nothing is remembered."""
+    policy: Policy
+    retrieval: Retrieval
+    auditor: Auditor | None = None
 
 
 class Gate:
     """Judges the messages of one association between two AEs.
 
-    `contexts` are the accepted presentation contexts by id.
+    `contexts` are the accepted presentation contexts by id. `group` is the title by which the caller has
+    called the callee among others.
     """
 
     def __init__(
         self,
-        policy: Policy,
-        moves: Moves,
+        grounds: Grounds,
         caller: ApplicationEntity,
         callee: ApplicationEntity,
         contexts: dict[int, Context],
+        group: str = "",
     ) -> None:
-        self._policy = policy
-        self._moves = moves
+        self._policy, self._retrieval, self._auditor = grounds
         self._contexts = contexts
-        self._ae = {End.INBOUND: caller, End.ONWARD: callee}
-        self._allowed: dict[tuple[End, str, int], bool] = {}
+        self._ae = {_INBOUND: caller, _ONWARD: callee}
+        self._group = group
+        self._allowed: dict[tuple[End, str, int], Rule | None] = {}
         self._crosses = caller.network != callee.network
-        self._outstanding: dict[End, list[_Operation]] = {End.INBOUND: [], End.ONWARD: []}
+        self._enforces = self._policy.config.relay.enforce
+        self._outstanding: dict[End, list[OpenOperation]] = {_INBOUND: [], _ONWARD: []}
 
     def close(self) -> None:
         """The association ended, and with it what was asked on it."""
         for operations in self._outstanding.values():
             for operation in operations:
-                self._finish(operation)
+                self._finish(operation, None)
             operations.clear()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing that was asked is still to be answered."""
+        return not any(self._outstanding.values())
+
+    def expects(self, sender: End, command: CommandSet) -> bool:
+        """Whether a response answers, or a C-CANCEL-RQ cancels, something that was asked here."""
+        asked = self._outstanding[_other(sender) if command.is_response else sender]
+        return any(
+            operation.onward_message_id == command.message_id
+            and operation.request == command.request
+            if command.is_response
+            else operation.message_id == command.message_id
+            for operation in asked
+        )
 
     def judge(self, sender: End, message: Message) -> Verdict:
         """What becomes of a message that came from this end; raises RemoteProtocolError."""
@@ -140,21 +101,22 @@ class Gate:
             return self._response(sender, message)
         if not command.has_valid_instance_uid:
             text = "Affected SOP Instance UID is no UID"
-            return Respond(response(command, Status.INVALID_OBJECT_INSTANCE), text)
+            return self._refused(sender, message, Status.INVALID_OBJECT_INSTANCE, text)
         return self._request(sender, message)
 
     def _request(self, sender: End, message: Message) -> Verdict:
         command, asking, asked = message.command, self._ae[sender], self._ae[_other(sender)]
         changes: Changes = {}
-        caused = False
-        if command.request == _C_STORE_RQ:
-            caused = self._sub_operation(sender, command, changes)
         abstract_syntax = self._contexts[message.context_id].abstract_syntax
-        if not caused and not self._may_send(sender, abstract_syntax, command.request):
-            text = f"no rule lets {asking.name} ask {asked.name} for {command.request:04X}H"
-            return Respond(response(command, Status.NOT_AUTHORIZED), text)
+        caused = command.request == _C_STORE_RQ and self._sub_operation(sender, command, changes)
+        observed = ""
+        rule = None if caused else self._rule(sender, abstract_syntax, command.request)
+        if not caused and rule is None:
+            observed = f"no rule lets {asking.name} ask {asked.name} for {command.request:04X}H"
+            if self._enforces:
+                return self._refused(sender, message, Status.NOT_AUTHORIZED, observed)
         if text := self._elsewhere(sender, command, abstract_syntax, caused=caused):
-            return Respond(response(command, Status.NOT_AUTHORIZED), text)
+            return self._refused(sender, message, Status.NOT_AUTHORIZED, text)
         operations = self._outstanding[sender]
         if len(operations) >= MAX_OUTSTANDING:  # before a move is opened, which nobody would close
             raise RemoteProtocolError(
@@ -162,26 +124,41 @@ class Gate:
             )
         move = None
         if command.request == _C_MOVE_RQ:
-            move = self._open_move(sender, command, changes)
-            if move is None:
-                title = printable(command.text(Element.MOVE_DESTINATION))
-                text = self._policy.no_destination(asking, asked, title)
-                return Respond(response(command, Status.MOVE_DESTINATION_UNKNOWN), text)
-        onward = command.message_id if move is None else move.onward_message_id
-        retrieves = command.request == _C_GET_RQ and is_get(abstract_syntax)
-        operations.append(_Operation(command.message_id, onward, command.request, move, retrieves))
-        return self._passed(sender, message, changes)
+            taken = {operation.onward_message_id for operation in operations}
+            opened = self._retrieval.open(asking, asked, command, taken, changes)
+            if isinstance(opened, Respond):
+                return self._refused(sender, message, Status.MOVE_DESTINATION_UNKNOWN, opened.text)
+            if isinstance(opened, Wait):
+                return opened
+            move = opened
+        operation = self._begun(sender, message, move, rule)
+        return self._passed(sender, message, changes, operation, observed)
 
-    def _may_send(self, sender: End, abstract_syntax: str, request: int) -> bool:
+    def _begun(
+        self, sender: End, message: Message, move: OpenMove | None, rule: Rule | None
+    ) -> OpenOperation:
+        command = message.command
+        onward = command.message_id if move is None else move.onward_message_id
+        retrieves = command.request == _C_GET_RQ and is_get(
+            self._contexts[message.context_id].abstract_syntax
+        )
+        operation = OpenOperation(command.message_id, onward, command.request, move, retrieves)
+        self._outstanding[sender].append(operation)
+        if self._auditor is not None:
+            began = self._auditor.clock()
+            operation.audited = self._audited(sender, message, began, rule, move)
+        return operation
+
+    def _rule(self, sender: End, abstract_syntax: str, request: int) -> Rule | None:
         """Asks the rules once for each kind of message: they are the same for the whole association."""
         key = (sender, abstract_syntax, request)
         if key in self._allowed:
             return self._allowed[key]
         asking, asked = self._ae[sender], self._ae[_other(sender)]
-        allowed = self._policy.may_send(asking, asked, abstract_syntax, request) is not None
+        rule = self._policy.may_send(asking, asked, abstract_syntax, request)
         if request in _REQUESTS:  # there are few, so a peer cannot make many of them
-            self._allowed[key] = allowed
-        return allowed
+            self._allowed[key] = rule
+        return rule
 
     def _elsewhere(
         self, sender: End, command: CommandSet, abstract_syntax: str, *, caused: bool
@@ -200,9 +177,42 @@ class Gate:
             meant = service_of(sop_class, command.request)
             if caused or meant is service_of(abstract_syntax, command.request):
                 continue
-            if not self._policy.may_send(asking, asked, sop_class, command.request):
+            allowed = self._policy.may_send(asking, asked, sop_class, command.request)
+            if self._enforces and not allowed:
                 return f"no rule lets {asking.name} ask {asked.name} for the service {meant}"
         return ""
+
+    def _refused(self, sender: End, message: Message, status: Status, text: str) -> Respond:
+        if self._auditor is not None:
+            asked = self._audited(sender, message, self._auditor.clock(), None, None)
+            self._auditor.refused(replace(asked, status=int(status), refused=text))
+        return Respond(response(message.command, status), text)
+
+    def _audited(
+        self, sender: End, message: Message, began: float, rule: Rule | None, move: OpenMove | None
+    ) -> Operation:
+        command = message.command
+        sop_class, sop_instance = (
+            command.text(affected) or command.text(requested)
+            for affected, requested in (
+                (Element.AFFECTED_SOP_CLASS_UID, Element.REQUESTED_SOP_CLASS_UID),
+                (Element.AFFECTED_SOP_INSTANCE_UID, Element.REQUESTED_SOP_INSTANCE_UID),
+            )
+        )
+        abstract_syntax = self._contexts[message.context_id].abstract_syntax
+        return Operation(
+            service=service_of(abstract_syntax, command.request),
+            request=command.request,
+            asking=self._ae[sender].name,
+            asked=self._ae[_other(sender)].name,
+            message_id=command.message_id,
+            sop_class=printable(sop_class),
+            sop_instance=printable(sop_instance),
+            status=None,
+            began=began,
+            destination="" if move is None else move.destination,
+            rule=None if rule is None else rule.number,
+        )
 
     def _response(self, sender: End, message: Message) -> Verdict:
         command = message.command
@@ -211,9 +221,11 @@ class Gate:
         operation = next((o for o in operations if (o.onward_message_id, o.request) == asked), None)
         if operation is None:
             return Drop(f"response {command.command_field:04X}H to nothing that was asked")
-        if not command.is_pending:
+        if command.is_pending:
+            operation.matches += 1
+        else:
             operations.remove(operation)
-            self._finish(operation)
+            self._finish(operation, command)
         changes: Changes = {}
         if _ERROR_COMMENT in command and self._crosses:
             changes[Element.ERROR_COMMENT] = None
@@ -221,9 +233,19 @@ class Gate:
             changes[Element.MESSAGE_ID_BEING_RESPONDED_TO] = operation.message_id
         return self._passed(sender, message, changes)
 
-    def _passed(self, sender: End, message: Message, changes: Changes) -> Pass:
+    def _passed(
+        self,
+        sender: End,
+        message: Message,
+        changes: Changes,
+        operation: OpenOperation | None = None,
+        observed: str = "",
+    ) -> Pass:
         command = message.command.replaced(changes) if changes else message.command
-        return Pass(command, self._titles(sender, message) if self._crosses else None)
+        titles = self._titles(sender, message) if self._crosses else None
+        if self._auditor is None:
+            operation = None
+        return Pass(command, titles, operation, observed)
 
     def _titles(self, sender: End, message: Message) -> Titles | None:
         """Small data sets of the information models name AEs; those of images pass as they are."""
@@ -231,9 +253,14 @@ class Gate:
         if not message.command.has_data_set or not names_aes(context.abstract_syntax):
             return None
         sending, receiving = self._ae[sender], self._ae[_other(sender)]
+        names = self._policy.names
+        # Who has no title of its own there can be fetched from by the title that was called.
+        fan_title = self._group if names.is_hidden(sending, receiving.network) else ""
 
-        def mapping(_tag: int, title: str) -> str:
-            return self._policy.names.translated(title, sending, receiving)
+        def mapping(title: str) -> str:
+            if fan_title and names.called(title, sending.network) in (sending, None):
+                return fan_title
+            return names.translated(title, sending, receiving)
 
         return Titles(context.transfer_syntax, mapping)
 
@@ -241,85 +268,29 @@ class Gate:
         """PS3.7 9.3.2.3: no response to this one, and it may cross the final response."""
         for operation in self._outstanding[sender]:
             if operation.message_id == message.command.message_id:
+                operation.cancelled = True
                 changes: Changes = {
                     Element.MESSAGE_ID_BEING_RESPONDED_TO: operation.onward_message_id
                 }
                 return self._passed(sender, message, changes)
         return Drop("C-CANCEL-RQ of nothing that is under way")
 
-    def _finish(self, operation: _Operation) -> None:
+    def _finish(self, operation: OpenOperation, final: CommandSet | None) -> None:
         if operation.move is not None:
-            self._moves.close(operation.move)
-
-    def _open_move(self, sender: End, command: CommandSet, changes: Changes) -> OpenMove | None:
-        """Maps Move Destination (0000,0600) and remembers the move; None = not a destination."""
-        asking, archive = self._ae[sender], self._ae[_other(sender)]
-        title = command.text(Element.MOVE_DESTINATION)
-        destination = self._policy.move_destination(asking, archive, title)
-        if destination is None:
-            return None
-        names = self._policy.names
-        move = self._moves.open(
-            asking.name,
-            archive.name,
-            destination.name,
-            names.shown(asking, archive.network),
-            command.message_id,
-            taken={operation.onward_message_id for operation in self._outstanding[sender]},
-        )
-        changes[Element.MOVE_DESTINATION] = names.shown(destination, archive.network)
-        if move.onward_message_id != move.message_id:
-            changes[Element.MESSAGE_ID] = move.onward_message_id
-        return move
+            cut = final is None or operation.cancelled or final.unsigned(Element.STATUS) == _CANCEL
+            self._retrieval.close(operation.move, cut=cut)
+        if self._auditor is not None:
+            self._auditor.ended(operation, final)
 
     def _sub_operation(self, sender: End, command: CommandSet, changes: Changes) -> bool:
         """Whether an operation that passed causes this C-STORE-RQ; sets Move Originator back."""
-        moves = self._causes(sender, command)
-        if _ORIGINATOR_TITLE in command or _ORIGINATOR_MESSAGE_ID in command:
-            if moves:
-                self._set_originator(sender, moves, changes)
-            elif self._crosses:
-                title = command.text(Element.MOVE_ORIGINATOR_AE_TITLE)
-                self._map_originator(title, sender, changes)
+        archive, receiver = self._ae[sender], self._ae[_other(sender)]
+        moves = self._retrieval.causing(archive, command, destination=receiver.name)
+        if moves:
+            self._retrieval.learn(archive, command, moves)
+        self._retrieval.set_originator(archive, receiver, command, moves, changes)
         asked = self._outstanding[_other(sender)]
         return bool(moves) or any(operation.retrieves for operation in asked)
-
-    def _causes(self, sender: End, command: CommandSet) -> list[OpenMove]:
-        """The open moves to this destination that a C-STORE-RQ may be of, by what it says of its originator.
-
-        Archives have left out one or both of the elements, or said their own title there.
-        """
-        archive, destination = self._ae[sender], self._ae[_other(sender)]
-        title = command.text(_ORIGINATOR_TITLE)
-        number = command.unsigned(_ORIGINATOR_MESSAGE_ID)
-        return [
-            move
-            for move in self._moves.at(archive.name)
-            if move.destination == destination.name
-            and title in ("", archive.title, move.shown_caller)
-            and (_ORIGINATOR_MESSAGE_ID not in command or number == move.onward_message_id)
-        ]
-
-    def _set_originator(self, sender: End, moves: list[OpenMove], changes: Changes) -> None:
-        """Says who asked for the move, as the destination knows it; nothing where that cannot be told."""
-        callers = {(move.caller, move.message_id) for move in moves}
-        caller, message_id = callers.pop()
-        title = None if callers else self._known_as(self._policy.ae(caller), sender)
-        changes[Element.MOVE_ORIGINATOR_AE_TITLE] = title
-        changes[Element.MOVE_ORIGINATOR_MESSAGE_ID] = None if title is None else message_id
-
-    def _map_originator(self, originator: str, sender: End, changes: Changes) -> None:
-        """A move that did not pass here: what the receiver calls its originator, or nothing."""
-        ae = self._policy.names.called(originator, self._ae[sender].network)
-        title = self._known_as(ae if isinstance(ae, ApplicationEntity) else None, sender)
-        changes[Element.MOVE_ORIGINATOR_AE_TITLE] = title
-        if title is None:
-            changes[Element.MOVE_ORIGINATOR_MESSAGE_ID] = None
-
-    def _known_as(self, ae: ApplicationEntity | None, sender: End) -> str | None:
-        if ae is None:
-            return None
-        return self._policy.names.shown(ae, self._ae[_other(sender)].network)
 
 
 def _sop_class(command: CommandSet, element: Element) -> str:

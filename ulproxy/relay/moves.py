@@ -1,24 +1,33 @@
 """Open C-MOVEs: to which destination the C-STORE association that comes back belongs (PS3.7 9.1.4).
 
-The archive calls back on an association of its own. Its called title names the destination, Move
-Originator AE Title and Message ID name the C-MOVE; both are what the archive was told, and are set back here.
+The archive calls back on an association of its own. Its called title names the destination, unless several
+share the relay's; Move Originator AE Title and Message ID name the C-MOVE, unless the archive leaves them
+out. Both are what the archive was told, and are set back here.
+
+A C-MOVE can end before its C-STOREs do: it is cancelled, its association breaks off, or the archive answers
+early. Then it lingers for the associations of the archive that were open at that time, and for no other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container
-from dataclasses import dataclass
+from collections.abc import Container, Iterator
+from dataclasses import dataclass, field, replace
 from itertools import chain
+from typing import Final, NamedTuple
 
 from ulproxy.errors import RemoteProtocolError
 from ulproxy.pdu.types import AbortReason
+
+# Moves that linger for one association; an archive that keeps one open for days ends thousands meanwhile.
+MAX_LINGERING: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OpenMove:
     """A C-MOVE that went onward and has not been answered finally. AEs by their name in the file.
 
-    `shown_caller` and `onward_message_id` are what the archive was told, `message_id` is the caller's.
+    `shown_caller`, `shown_destination` and `onward_message_id` are what the archive was told, `message_id` is
+    the caller's.
     """
 
     caller: str
@@ -27,82 +36,154 @@ class OpenMove:
     shown_caller: str
     message_id: int
     onward_message_id: int
+    shown_destination: str
+
+    def is_same(self, other: OpenMove) -> bool:
+        """Whether it does not matter which of the two a C-STORE is of."""
+        return (self.caller, self.destination, self.message_id) == (
+            other.caller,
+            other.destination,
+            other.message_id,
+        )
 
 
-class _Shown:
-    """The open C-MOVEs that one archive takes for those of one caller, by the Message ID it was told.
+class Said(NamedTuple):
+    """What a C-STORE says of the move that it is of; `own` is the title of the archive that sends it.
 
-    Those of one Message ID are alike, so the first of them speaks for all.
+    Archives have left out one or both (`originator` empty, `number` None), or said their own title there.
+    `destination` is the name of the AE that was called, `shown` the title, where several have it.
     """
 
+    own: str
+    originator: str
+    number: int | None
+    destination: str | None
+    shown: str | None
+
+    def fits(self, move: OpenMove) -> bool:
+        """Whether it may be of this one."""
+        return (
+            self.originator in ("", self.own, move.shown_caller)
+            and self.number in (None, move.onward_message_id)
+            and self.destination in (None, move.destination)
+            and self.shown in (None, move.shown_destination)
+        )
+
+
+@dataclass(eq=False)
+class Attendance:
+    """An association of an archive that may bring C-STOREs, and the moves that ended while it is open.
+
+    The value says whether a move was cut short: cancelled, or its association ended before it.
+    """
+
+    archive: str
+    ended: dict[OpenMove, bool] = field(default_factory=dict)
+
+
+class _Archive:
+    """The moves at one archive, by the Message ID it was told; and how it names them in its C-STOREs."""
+
     def __init__(self) -> None:
-        self.moves: dict[int, dict[OpenMove, None]] = {}
+        self.open: dict[OpenMove, None] = {}
+        self.numbered: dict[int, dict[OpenMove, int]] = {}  # how often each is remembered
+        self.attendances: dict[Attendance, None] = {}
+        self.names_originator = True
+        self.numbers_moves = True
         self._last = 0x10000
+
+    def remember(self, move: OpenMove) -> None:
+        alike = self.numbered.setdefault(move.onward_message_id, {})
+        alike[move] = alike.get(move, 0) + 1
+
+    def forget(self, move: OpenMove) -> None:
+        alike = self.numbered[move.onward_message_id]
+        alike[move] -= 1
+        if not alike[move]:
+            del alike[move]
+        if not alike:
+            del self.numbered[move.onward_message_id]
+
+    def takes_for_another(self, move: OpenMove) -> bool:
+        """Whether a C-STORE of this move could be of one that is not the same."""
+        return any(
+            not move.is_same(other)
+            and (other.shown_caller == move.shown_caller or not self.names_originator)
+            for other in self.numbered.get(move.onward_message_id, ())
+        )
 
     def free(self, taken: Container[int]) -> int:
         """A Message ID that is told nobody; looked for where the last one was found. 0 = there is none."""
         order = chain(range(self._last - 1, 0, -1), range(0xFFFF, self._last - 1, -1))
-        found = next((n for n in order if n not in self.moves and n not in taken), 0)
+        found = next((n for n in order if n not in self.numbered and n not in taken), 0)
         self._last = found or self._last
         return found
 
 
 class Moves:
-    """The open C-MOVEs of this process. A peer can open thousands, so none is looked for among all."""
+    """The open C-MOVEs of this process. A peer can open thousands, so none is looked for among all.
+
+    `waiting` counts the C-MOVEs that wait for another one to end; `stirred` = one has ended since.
+    """
 
     def __init__(self) -> None:
-        self._open: dict[str, dict[OpenMove, None]] = {}
-        self._shown: dict[tuple[str, str], _Shown] = {}
+        self._archives: dict[str, _Archive] = {}
+        self.waiting = 0
+        self.stirred = False
 
-    def open(
-        self,
-        caller: str,
-        archive: str,
-        destination: str,
-        shown_caller: str,
-        message_id: int,
-        taken: Container[int],
-    ) -> OpenMove:
-        """Remembers a C-MOVE.
+    def open(self, wanted: OpenMove, taken: Container[int]) -> OpenMove:
+        """Remembers a C-MOVE, as it is or with another `onward_message_id`.
 
-        The Message ID goes on unchanged, unless the archive has an open move that would look the same and
-        is not: then another one is told to it, which is not in `taken` either. Raises RemoteProtocolError
-        where none is left.
+        The Message ID goes on unchanged, unless the archive has a move that would look the same and is not:
+        then another one is told to it, which is not in `taken` either. Raises RemoteProtocolError where none
+        is left.
         """
-        shown = self._shown.get((archive, shown_caller)) or _Shown()
-        onward = message_id
-        same = next(iter(shown.moves.get(message_id, ())), None)
-        if same is not None and (same.caller, same.destination, same.message_id) != (
-            caller,
-            destination,
-            message_id,
-        ):
-            onward = shown.free(taken)
+        known = self._archives.setdefault(wanted.archive, _Archive())
+        move = replace(wanted)  # an identity of its own
+        if known.takes_for_another(move):
+            onward = known.free(taken)
             if not onward:
-                text = f"no Message ID is left for {caller} to {archive}"
+                text = f"no Message ID is left for {wanted.caller} to {wanted.archive}"
                 raise RemoteProtocolError(text, AbortReason.NOT_SPECIFIED)
-        move = OpenMove(caller, archive, destination, shown_caller, message_id, onward)
-        self._open.setdefault(archive, {})[move] = None
-        self._shown.setdefault((archive, shown_caller), shown).moves.setdefault(onward, {})[
-            move
-        ] = None
+            move = replace(wanted, onward_message_id=onward)
+        known.open[move] = None
+        known.remember(move)
         return move
 
-    def close(self, move: OpenMove) -> None:
-        """Forgets a C-MOVE that was answered, or whose association ended."""
-        rest = self._open.get(move.archive, {})
-        if move not in rest:
+    def close(self, move: OpenMove, *, cut: bool = False) -> None:
+        """Forgets a C-MOVE that was answered; `cut` = it was cancelled, or its association ended."""
+        known = self._archives.get(move.archive)
+        if known is None or move not in known.open:
             return
-        del rest[move]
-        if not rest:
-            del self._open[move.archive]
-        key = move.archive, move.shown_caller
-        moves = self._shown[key].moves
-        del moves[move.onward_message_id][move]
-        if not moves[move.onward_message_id]:
-            del moves[move.onward_message_id]
-        if not moves:
-            del self._shown[key]
+        del known.open[move]
+        for attendance in known.attendances:
+            self._linger(known, attendance, move, cut=cut)
+        known.forget(move)
+        self.stirred = self.waiting > 0
+
+    def _linger(
+        self, known: _Archive, attendance: Attendance, move: OpenMove, *, cut: bool
+    ) -> None:
+        attendance.ended[move] = cut
+        known.remember(move)
+        if len(attendance.ended) > MAX_LINGERING:
+            oldest = next(iter(attendance.ended))
+            del attendance.ended[oldest]
+            known.forget(oldest)
+
+    def attend(self, archive: str) -> Attendance:
+        """The archive has an association that C-STOREs may come on; to be given back with `leave`."""
+        attendance = Attendance(archive)
+        self._archives.setdefault(archive, _Archive()).attendances[attendance] = None
+        return attendance
+
+    def leave(self, attendance: Attendance) -> None:
+        """The association ended."""
+        known = self._archives[attendance.archive]
+        del known.attendances[attendance]
+        for move in attendance.ended:
+            known.forget(move)
+        self.stirred = self.waiting > 0
 
     def destinations(self, archive: str) -> frozenset[str]:
         """Where this archive may have to send to: names of AEs."""
@@ -110,4 +191,41 @@ class Moves:
 
     def at(self, archive: str) -> tuple[OpenMove, ...]:
         """What this archive has been asked to move and has not finished."""
-        return tuple(self._open.get(archive, ()))
+        known = self._archives.get(archive)
+        return () if known is None else tuple(known.open)
+
+    def causing(self, archive: str, said: Said, attendance: Attendance | None) -> list[OpenMove]:
+        """The moves that a C-STORE may be of; what ended by itself is asked last: nothing is due of it."""
+        known = self._archives.get(archive)
+        if known is None:
+            return []
+        ended = {} if attendance is None else attendance.ended
+        cut = (move for move, short in ended.items() if short)
+        found = [move for move in chain(known.open, cut) if said.fits(move)]
+        return found or [move for move in ended if said.fits(move)]
+
+    def named(self, archive: str, *, originator: bool, number: bool) -> None:
+        """What an archive said in the C-STORE of a move: the caller's title, its Message ID."""
+        known = self._archives.setdefault(archive, _Archive())
+        known.names_originator, known.numbers_moves = originator, number
+
+    def must_wait(self, wanted: OpenMove, *, silent: bool) -> bool:
+        """Whether a move could not be told from one that is open, at an archive that does not number them.
+
+        `silent` = the configuration says that it names no originator; else its last C-STORE tells.
+        """
+        known = self._archives.get(wanted.archive)
+        if known is None or (known.numbers_moves and not silent):
+            return False
+        named = known.names_originator and not silent
+        return any(
+            move.shown_destination == wanted.shown_destination
+            and move.destination != wanted.destination
+            and not (named and move.shown_caller != wanted.shown_caller)
+            for move in self._unfinished(known)
+        )
+
+    def _unfinished(self, known: _Archive) -> Iterator[OpenMove]:
+        yield from known.open
+        for attendance in known.attendances:
+            yield from (move for move, short in attendance.ended.items() if short)

@@ -7,6 +7,7 @@ so no data fragment needs to be changed.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final, TypeVar
 
 from ulproxy import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
@@ -178,3 +179,51 @@ def _roles(
         for role in told
         if role.sop_class_uid in by_uid
     )
+
+
+def several_answer(
+    request: AAssociateRQ, accepted: dict[int, str], maximum_length: int
+) -> AAssociateAC:
+    """The A-ASSOCIATE-AC for an association with several AEs behind it, which accept by themselves.
+
+    `accepted` has the transfer syntaxes by context id. Roles are those proposed: whether an AE keeps to one
+    shows when it is asked. There is no window and no extended negotiation to be agreed on.
+    """
+    contexts = tuple(
+        PresentationContextAC(
+            context.context_id,
+            Result.ACCEPTANCE if context.context_id in accepted else Result.USER_REJECTION,
+            accepted.get(context.context_id, context.transfer_syntaxes[0]),
+        )
+        for context in request.presentation_contexts
+    )
+    classes = {c.abstract_syntax for c in request.presentation_contexts if c.context_id in accepted}
+    information = UserInformation(
+        maximum_length=maximum_length,
+        implementation_class_uid=IMPLEMENTATION_CLASS_UID,
+        implementation_version_name=IMPLEMENTATION_VERSION_NAME,
+        roles=tuple(
+            role for role in request.user_information.roles if role.sop_class_uid in classes
+        ),
+    )
+    return AAssociateAC(request.titles, contexts, information)
+
+
+def restricted(proposed: AAssociateRQ, accepted: dict[int, str]) -> AAssociateRQ:
+    """The same proposal less what the caller was not accepted, each context in the one transfer syntax."""
+    contexts = tuple(
+        context._replace(transfer_syntaxes=(accepted[context.context_id],))
+        for context in proposed.presentation_contexts
+        if context.context_id in accepted
+    )
+    return replace(proposed, presentation_contexts=contexts)
+
+
+def accepted_of(proposed: AAssociateRQ, answer: AAssociateAC) -> dict[int, str]:
+    """The transfer syntaxes that an AE accepted, by context id; raises RemoteProtocolError as above."""
+    given = _given(proposed.presentation_contexts, answer.presentation_contexts)
+    return {
+        context_id: context.transfer_syntax
+        for context_id, context in given.items()
+        if context.result == Result.ACCEPTANCE
+    }

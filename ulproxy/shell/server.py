@@ -93,6 +93,9 @@ class Server:
 
     def changed(self, session: Session) -> None:
         """Keeps the books on a session after whatever happened to it."""
+        if self.border.moves.stirred:
+            self.border.moves.stirred = False
+            self.loop.call_soon(self._moves_ended)
         if self._stopping.is_set() and not self.border.admission.total:
             self._idle.set()
         if session.over:
@@ -109,6 +112,12 @@ class Server:
                 self._pending.add(session)
             else:
                 self._pending.remove(session)
+
+    def _moves_ended(self) -> None:
+        """Some associations may have been waiting for it."""
+        for session in list(self._sessions):
+            if session.join.waits:
+                session.moves_ended()
 
     def reload(self) -> None:
         """SIGHUP: new associations follow the new file; one with a mistake changes nothing."""

@@ -14,7 +14,6 @@ from contextlib import suppress
 from typing import Final, ParamSpec, Protocol
 
 from ulproxy.policy.decision import Peer
-from ulproxy.policy.endpoints import Endpoint
 from ulproxy.policy.model import Limits
 from ulproxy.relay.border import Border
 from ulproxy.relay.effects import (
@@ -36,6 +35,7 @@ from ulproxy.watch.log import logger
 P = ParamSpec("P")
 # Answers of the relay's own pile up only for a peer that asks and does not read: then it is not read either.
 MAX_UNSENT: Final = 1 << 20
+PATIENCE: Final = 1.0  # seconds that the slowest of several AEs may keep the caller waiting
 
 
 def say(log: Callable[..., object], event: str, **facts: object) -> None:
@@ -71,9 +71,9 @@ class Session:
         self._log = logger(id=secrets.token_hex(4), network=network, peer=f"{host}:{port}")
         self._transports = {End.INBOUND: self._transport(sock)}
         self._timers: dict[tuple[End, Timer], asyncio.TimerHandle] = {}
-        self._opening: asyncio.Task[None] | None = None
+        self._opening: dict[End, asyncio.Task[None]] = {}
         self._last_read = self._began
-        self._last_write = dict.fromkeys((End.INBOUND, End.ONWARD), self._began)
+        self._last_write = {End.INBOUND: self._began}
         self.broken = False
 
     @property
@@ -92,6 +92,10 @@ class Session:
     def shutdown(self, text: str) -> None:
         """Ends it, saying why in the log."""
         self._run(self.join.shutdown, text)
+
+    def moves_ended(self) -> None:
+        """A C-MOVE that it waits for may be over."""
+        self._run(self.join.moves_ended)
 
     # What the transports report
 
@@ -130,12 +134,12 @@ class Session:
 
     def _tear_down(self) -> None:
         self.broken = True
-        for end in (End.INBOUND, End.ONWARD):
+        for end in (*self._transports, *self._opening):
             self._close(end)
-            with suppress(Exception):
-                for effect in self.join.lost(end, "internal error"):
-                    if isinstance(effect, Record):
-                        self._record(effect)
+        with suppress(Exception):
+            for effect in self.join.abandon():
+                if isinstance(effect, Record):
+                    self._record(effect)
 
     # What the join asks for
 
@@ -159,8 +163,8 @@ class Session:
 
     def _perform(self, effect: Effect) -> None:
         match effect:
-            case OpenTransport(endpoint=endpoint):
-                self._opening = self._loop.create_task(self._open(endpoint))
+            case OpenTransport():
+                self._opening[effect.end] = self._loop.create_task(self._open(effect))
             case CloseTransport(end):
                 self._close(end)
             case StartTimer(end, timer):
@@ -183,23 +187,36 @@ class Session:
             self._start_timer(end, Timer.WRITE)
 
     def _balance(self) -> None:
-        """Reads each end only as far as the other one takes what comes."""
-        inbound, onward = self._transports.get(End.INBOUND), self._transports.get(End.ONWARD)
-        for transport, other in ((inbound, onward), (onward, inbound)):
-            if transport is not None:
-                blocked = other is not None and other.unsent and not self.join.ended
-                transport.read(wanted=not blocked and transport.unsent < MAX_UNSENT)
+        """Reads each end only as far as the others take what comes, and while nothing of it is held."""
+        join, transports = self.join, self._transports
+        inbound = transports.get(End.INBOUND)
+        congested = False
+        for end, transport in transports.items():
+            if transport is inbound:
+                continue
+            blocked = inbound is not None and inbound.unsent and not join.ended
+            congested = congested or transport.unsent > 0
+            transport.read(
+                wanted=not blocked and transport.unsent < MAX_UNSENT and not join.on_hold(end)
+            )
+        if inbound is not None:
+            blocked = congested and not join.ended
+            inbound.read(
+                wanted=not blocked and inbound.unsent < MAX_UNSENT and not join.on_hold(End.INBOUND)
+            )
 
-    async def _open(self, endpoint: Endpoint) -> None:
+    async def _open(self, wanted: OpenTransport) -> None:
+        end = wanted.end
         try:
-            sock = await connect(self._loop, endpoint, self._limits.connect)
-            self._transports[End.ONWARD] = self._transport(sock)
+            sock = await connect(self._loop, wanted.endpoint, self._limits.connect)
+            self._transports[end] = self._transport(sock)
         except OSError as error:
-            self._opening = None
-            self._lost(End.ONWARD, f"{endpoint}: {reason(error)}")
+            del self._opening[end]
+            self._lost(end, f"{wanted.endpoint}: {reason(error)}")
             return
-        self._opening = None
-        self._run(self.join.connected)
+        del self._opening[end]
+        self._last_write[end] = self._loop.time()
+        self._run(self.join.connected, end)
 
     def _transport(self, sock: socket.socket) -> Transport:
         try:
@@ -210,9 +227,8 @@ class Session:
 
     def _close(self, end: End) -> None:
         self._stop_timers(end)
-        if end is End.ONWARD and self._opening is not None:
-            self._opening.cancel()
-            self._opening = None
+        if (opening := self._opening.pop(end, None)) is not None:
+            opening.cancel()
         transport = self._transports.pop(end, None)
         if transport is not None:
             transport.close()
@@ -231,6 +247,7 @@ class Session:
             Timer.ARTIM: limits.artim,
             Timer.RELEASE: limits.artim,
             Timer.CONNECT: limits.connect,
+            Timer.PATIENCE: min(PATIENCE, limits.connect),
             Timer.IDLE: limits.idle,
             Timer.WRITE: limits.write,
         }[timer]
@@ -268,4 +285,4 @@ class Session:
             self._stop_timer(end, timer)
 
     def _end(self, transport: Transport) -> End:
-        return End.INBOUND if self._transports.get(End.INBOUND) is transport else End.ONWARD
+        return next(end for end, one in self._transports.items() if one is transport)

@@ -1,0 +1,250 @@
+"""All ends of a relayed association, how they are opened and told, and how the whole comes to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from ulproxy.dimse.message import MessageReader
+from ulproxy.pdu.associate import AAssociateAC, AAssociateRQ, encode_ac, encode_rq
+from ulproxy.pdu.association import Close, Output, Send, StartArtim, StopArtim
+from ulproxy.pdu.fsm import State
+from ulproxy.pdu.types import AbortReason, AbortSource, Rejection, Result
+from ulproxy.policy.decision import Forward, Peer, named_services
+from ulproxy.policy.model import ApplicationEntity
+from ulproxy.relay.admission import Admitted
+from ulproxy.relay.border import Border
+from ulproxy.relay.effects import (
+    CloseTransport,
+    Effect,
+    End,
+    OpenTransport,
+    Record,
+    SendData,
+    StartTimer,
+    StopTimer,
+    Timer,
+    printable,
+)
+from ulproxy.relay.gate import Gate, Grounds
+from ulproxy.relay.moves import Attendance
+from ulproxy.relay.negotiate import onward_request
+from ulproxy.relay.operation import Auditor
+from ulproxy.relay.retrieval import Retrieval
+from ulproxy.relay.side import Leg, Side
+from ulproxy.relay.verdict import Context
+
+# Onward associations that one inbound association may have had opened, those that ended included.
+MAX_LEGS: Final = 256
+PROVIDER: Final = (AbortSource.SERVICE_PROVIDER, AbortReason.NOT_SPECIFIED)
+
+
+class Failure(NamedTuple):
+    """Why an onward association is no more.
+
+    A caller that still waits gets `rejection`, everybody else an A-ABORT with `source` and `reason`. `blame`
+    is the reason of the A-ABORT that is due to the end that failed, if it has not had one.
+    """
+
+    text: str
+    rejection: Rejection
+    source: int = AbortSource.SERVICE_PROVIDER
+    reason: int = AbortReason.NOT_SPECIFIED
+    blame: int | None = None
+
+
+class Ends:
+    """The caller's end, the legs, and the effects that were asked of the shell since it last took them."""
+
+    def __init__(self, border: Border, peer: Peer) -> None:
+        self.border = border
+        self.policy = border.policy
+        self.peer = peer
+        self.inbound = Side(End.INBOUND)
+        self.legs: list[Leg] = []
+        self.effects: list[Effect] = []
+        self.request: AAssociateRQ | None = None
+        self.contexts: dict[int, Context] = {}
+        self.ended = False
+        self.facts: dict[str, object] = {}
+        self._admitted: list[Admitted] = []
+        self._gates: list[Gate] = []
+        self._attendance: Attendance | None = None
+        self._grounds: Grounds | None = None
+
+    def side(self, end: End) -> Side:
+        """The side of this end."""
+        return self.inbound if end is End.INBOUND else self.legs[end.number - 1]
+
+    def take(self) -> list[Effect]:
+        """The effects, which are the caller's from now on."""
+        taken = self.effects[:]
+        self.effects.clear()
+        return taken
+
+    # What each end is told
+
+    def perform(self, side: Side, outputs: Iterable[Output]) -> None:
+        """Asks the shell for what an association wants of its transport and of ARTIM."""
+        for output in outputs:
+            match output:
+                case Send():
+                    if side.fragment_left:
+                        self.cut(side)
+                    else:
+                        self.effects.append(SendData(side.end, output.data))
+                case Close():
+                    self.effects.append(CloseTransport(side.end))
+                case StartArtim():
+                    if side.association.state is not State.Sta1:  # cut instead of aborted
+                        self.effects.append(StartTimer(side.end, Timer.ARTIM))
+                case StopArtim():
+                    self.effects.append(StopTimer(side.end, Timer.ARTIM))
+                case _:
+                    raise AssertionError(output)
+
+    def cut(self, side: Side) -> None:
+        """Closes without a word: within a fragment of a data set it would be taken for its bytes."""
+        side.association.transport_closed()
+        self.effects.append(CloseTransport(side.end))
+
+    def abort(self, side: Side, source: int, reason: int) -> None:
+        """Tells an end that is not closed yet."""
+        if side.association.open:
+            self.perform(side, side.association.abort(source, reason))
+
+    def abort_legs(self, source: int, reason: int) -> None:
+        """Tells all ends but the caller's."""
+        for leg in self.legs:
+            self.abort(leg, source, reason)
+
+    def release(self, side: Side) -> None:
+        """Asks an end to release, within the time of the release timer."""
+        self.perform(side, side.association.request_release())
+        self.effects.append(StartTimer(side.end, Timer.RELEASE))
+
+    # Negotiation
+
+    def open(self, forward: Forward, request: AAssociateRQ | None = None) -> Leg:
+        """Asks an AE for an association: as the caller's request has it, or as this one."""
+        if forward.callee.address is None or self.request is None:
+            raise AssertionError("decided to forward to an AE that cannot be called")
+        max_pdu = self.policy.config.limits.max_pdu
+        proposed = request or onward_request(self.request, forward, max_pdu)
+        leg = Leg(End.leg(len(self.legs) + 1), forward, proposed)
+        leg.target = self.inbound
+        self.legs.append(leg)
+        leg.association.connect(encode_rq(proposed))  # AE-1: open the transport connection
+        self.effects.append(OpenTransport(forward.callee.address, leg.end, forward.callee.tls))
+        self.effects.append(StartTimer(leg.end, Timer.CONNECT))
+        return leg
+
+    def agree(self, leg: Leg, answer: AAssociateAC) -> None:
+        """An AE has accepted: from now on both keep to what was said."""
+        leg.maximum_length = answer.user_information.maximum_length
+        leg.association.limit_received(leg.proposed.user_information.maximum_length)
+        leg.messages = MessageReader(self.contexts)
+
+    def accept(self, answer: AAssociateAC) -> None:
+        """Accepts the caller's association."""
+        request = self.request
+        if request is None:
+            raise AssertionError("an answer to nothing")
+        self.inbound.maximum_length = request.user_information.maximum_length
+        self.inbound.association.limit_received(answer.user_information.maximum_length)
+        accepted = {
+            context.context_id: context.transfer_syntax
+            for context in answer.presentation_contexts
+            if context.result == Result.ACCEPTANCE
+        }
+        for context in request.presentation_contexts:
+            if (syntax := accepted.get(context.context_id)) is not None:
+                self.contexts[context.context_id] = Context(context.abstract_syntax, syntax)
+        self.inbound.messages = MessageReader(self.contexts)
+        self.effects.append(StartTimer(End.INBOUND, Timer.IDLE))
+        proposed = request.presentation_contexts
+        facts = {**self.who(), "contexts": len(accepted), "proposed": len(proposed)}
+        self.effects.append(Record("association established", facts))
+        self.perform(self.inbound, self.inbound.association.accept(encode_ac(answer)))
+
+    def gate(self, caller: ApplicationEntity, callee: ApplicationEntity, group: str = "") -> Gate:
+        """Who judges the messages between the caller and one AE."""
+        if self._grounds is None:
+            border = self.border
+            retrieval = Retrieval(self.policy, border.moves, self._attendance)
+            auditor = Auditor(border.clock, self.effects.append) if border.audited else None
+            self._grounds = Grounds(self.policy, retrieval, auditor)
+        gate = Gate(self._grounds, caller, callee, self.contexts, group)
+        self._gates.append(gate)
+        return gate
+
+    @property
+    def retrieval(self) -> Retrieval:
+        """The moves, as this association may use them."""
+        return Retrieval(self.policy, self.border.moves, self._attendance)
+
+    # How it begins and ends
+
+    def admit(self, caller: ApplicationEntity, callee: ApplicationEntity | None) -> str:
+        """Counts the association, or says which limit is reached."""
+        limits = self.policy.config.limits
+        admitted = self.border.admission.enter(limits, str(self.peer.address), caller, callee)
+        return self._count(admitted)
+
+    def admit_leg(self, callee: ApplicationEntity) -> str:
+        """The same for one leg of several."""
+        return self._count(self.border.admission.enter_leg(callee))
+
+    def attend(self, archive: ApplicationEntity) -> None:
+        """The caller is an archive that something is moved from."""
+        self._attendance = self.border.moves.attend(archive.name)
+
+    def reject(self, rejection: Rejection, text: str) -> None:
+        """Rejects the caller's association."""
+        self.end(text, rejection)
+        self.perform(self.inbound, self.inbound.association.reject(rejection))
+
+    def end(
+        self, outcome: str, rejection: Rejection | None = None, *, warning: bool = True
+    ) -> None:
+        """The association is over; the first who says so knows why."""
+        if self.ended:
+            return
+        self.ended = True
+        for gate in self._gates:
+            gate.close()
+        for admitted in self._admitted:
+            self.border.admission.leave(admitted)
+        if self._attendance is not None:
+            self.border.moves.leave(self._attendance)
+        self.effects.append(self._record(outcome, rejection, warning=warning))
+
+    def who(self) -> dict[str, object]:
+        """What was asked by whom of whom, and the AEs that the titles turned out to be."""
+        if self.request is None:
+            return {}
+        return {
+            "calling": printable(self.request.calling_ae_title),
+            "called": printable(self.request.called_ae_title),
+            "services": named_services(self.request.presentation_contexts),
+            **self.facts,
+        }
+
+    def _count(self, admitted: Admitted | str) -> str:
+        if isinstance(admitted, str):
+            return admitted
+        self._admitted.append(admitted)
+        return ""
+
+    def _record(self, outcome: str, rejection: Rejection | None, *, warning: bool) -> Record:
+        facts: dict[str, object] = {**self.who(), "outcome": outcome}
+        if rejection is not None:
+            facts["answer"] = tuple(rejection)
+            return Record("association rejected", facts, warning=True)
+        if self.request is None:
+            return Record("connection ended", facts, warning=warning)
+        facts["inbound_messages"] = self.inbound.messages_passed
+        facts["inbound_octets"] = self.inbound.octets_passed
+        facts["onward_messages"] = sum(leg.messages_passed for leg in self.legs)
+        facts["onward_octets"] = sum(leg.octets_passed for leg in self.legs)
+        return Record("association ended", facts, warning=warning)

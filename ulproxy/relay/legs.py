@@ -1,0 +1,187 @@
+"""What associations with several onward ones have in common: legs that come, go and are opened anew."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Final
+
+from ulproxy.dimse.message import MessageReader
+from ulproxy.errors import RemoteProtocolError
+from ulproxy.pdu.associate import AAssociateAC, AAssociateRQ
+from ulproxy.pdu.fsm import State
+from ulproxy.pdu.types import NO_REASON_TRANSIENT_ACSE, AbortSource
+from ulproxy.policy.decision import Forward
+from ulproxy.policy.model import ApplicationEntity
+from ulproxy.relay.conduct import Conduct
+from ulproxy.relay.effects import Record, StopTimer, Timer
+from ulproxy.relay.ends import MAX_LEGS, PROVIDER, Ends, Failure
+from ulproxy.relay.exchange import Exchange
+from ulproxy.relay.gate import Gate
+from ulproxy.relay.negotiate import accepted_of, onward_request, restricted
+from ulproxy.relay.side import Leg, Side
+
+_AWAITING: Final = State.Sta3  # the caller waits for an answer to its A-ASSOCIATE-RQ
+
+
+class Member:
+    """One AE, and the leg to it while there is one.
+
+    `accepted` has the transfer syntaxes by context id, None = its answer has not come. `failure` says why it
+    has no leg.
+    """
+
+    def __init__(self, forward: Forward, gate: Gate) -> None:
+        self.forward = forward
+        self.gate = gate
+        self.leg: Leg | None = None
+        self.accepted: dict[int, str] | None = None
+        self.failure = ""
+        self.admitted = False
+
+    @property
+    def name(self) -> str:
+        """The AE's, in the file."""
+        return self.forward.callee.name
+
+    @property
+    def connecting(self) -> bool:
+        """Whether its answer is awaited."""
+        return self.leg is not None and self.accepted is None
+
+
+class SeveralLegs(Conduct):
+    """Keeps the legs; what they are for is for those who inherit."""
+
+    def __init__(self, ends: Ends, exchange: Exchange, caller: ApplicationEntity) -> None:
+        self._ends = ends
+        self._exchange = exchange
+        self._caller = caller
+        self._members: dict[str, Member] = {}
+        self._leaving: set[Leg] = set()  # asked to release
+        self._told = 0  # the maximum length that the caller was told, in bytes; 0 = no limit
+        ends.facts["caller"] = caller.name
+
+    @abstractmethod
+    def _candidates_changed(self, failure: Failure | None) -> None:
+        """An AE has answered, or failed, while the caller waits for its own answer."""
+
+    @abstractmethod
+    def _joined(self) -> None:
+        """One more leg stands, and takes what the caller was accepted."""
+
+    @abstractmethod
+    def _lost(self, member: Member, leg: Leg, failure: Failure) -> None:
+        """A leg of an association that stands is no more."""
+
+    def answered(self, leg: Leg, answer: AAssociateAC) -> None:
+        """An AE has accepted: is it in time, and does it agree with what the caller was accepted?"""
+        member = self._members[leg.callee]
+        try:
+            member.accepted = accepted_of(leg.proposed, answer)
+        except RemoteProtocolError as error:
+            text = f"the AE's answer is illegal: {error}"
+            self.failed(leg, Failure(text, NO_REASON_TRANSIENT_ACSE, blame=error.reason))
+            return
+        self._ends.agree(leg, answer)
+        leg.messages = MessageReader(member.accepted)
+        if self._ends.inbound.association.state is _AWAITING:
+            self._candidates_changed(None)
+        elif self._agrees(member):
+            self._joined()
+        else:
+            self._let_go(member)
+            self._call(member)
+
+    def failed(self, leg: Leg, failure: Failure) -> None:
+        """One of several: it is for those who inherit to say whether the others go on."""
+        ends, member = self._ends, self._members[leg.callee]
+        waits = ends.inbound.association.state is _AWAITING
+        if member.leg is leg:
+            member.leg, member.accepted, member.failure = None, None, failure.text
+            facts = {**ends.who(), "callee": member.name, "why": failure.text}
+            ends.effects.append(Record("AE failed", facts, warning=True))
+            if waits:
+                self._candidates_changed(failure)
+            elif not ends.ended:
+                self._lost(member, leg, failure)
+        if failure.blame is not None:
+            ends.abort(leg, AbortSource.SERVICE_PROVIDER, failure.blame)
+        self._left(leg)
+
+    def release_asked(self, side: Side, *, collision: bool) -> None:
+        """The caller's goes to all legs; that of a leg is answered here, and it is gone."""
+        if not isinstance(side, Leg):
+            for member in self._members.values():
+                self._let_go(member)
+            self._left(None)
+            return
+        self._ends.perform(side, side.association.respond_release())
+        member = self._members[side.callee]
+        if not collision and member.leg is side:
+            member.leg, member.accepted, member.failure = None, None, "released by the AE"
+            self._lost(member, side, Failure(member.failure, NO_REASON_TRANSIENT_ACSE))
+
+    def released(self, side: Side) -> None:
+        """A leg has answered ours."""
+        if isinstance(side, Leg):
+            if side.messages.under_way:
+                self._give_up(Failure("released within a message", NO_REASON_TRANSIENT_ACSE))
+            self._left(side)
+
+    def _call(self, member: Member) -> bool:
+        """Opens a leg: for the caller's contexts while it waits, later for what it was accepted."""
+        ends, callee = self._ends, member.forward.callee
+        if not member.admitted:
+            member.failure = ends.admit_leg(callee)
+            member.admitted = not member.failure
+        if len(ends.legs) >= MAX_LEGS:
+            member.failure = f"{MAX_LEGS} associations have been opened for this one"
+        if member.failure:
+            return False
+        member.accepted = None
+        member.leg = ends.open(member.forward, self._proposal(member.forward))
+        return True
+
+    def _proposal(self, forward: Forward) -> AAssociateRQ | None:
+        ends = self._ends
+        if ends.request is None or ends.inbound.association.state is _AWAITING:
+            return None
+        max_pdu = ends.policy.config.limits.max_pdu
+        accepted = {number: context.transfer_syntax for number, context in ends.contexts.items()}
+        return restricted(onward_request(ends.request, forward, max_pdu), accepted)
+
+    def _agrees(self, member: Member) -> bool:
+        """Whether what the AE accepted is in the transfer syntaxes that the caller was told."""
+        contexts = self._ends.contexts
+        return all(
+            number not in contexts or contexts[number].transfer_syntax == syntax
+            for number, syntax in (member.accepted or {}).items()
+        )
+
+    def _let_go(self, member: Member) -> None:
+        """Releases a leg that stands, and gives up one that is being opened."""
+        leg, member.leg = member.leg, None
+        if leg is None:
+            return
+        if member.accepted is None:
+            self._ends.effects.append(StopTimer(leg.end, Timer.CONNECT))
+            self._ends.abort(leg, *PROVIDER)
+        else:
+            self._leaving.add(leg)
+            self._ends.release(leg)
+        member.accepted = None
+
+    def _left(self, leg: Leg | None) -> None:
+        """When the last leg has left, the caller that asked for it is answered."""
+        if leg is not None:
+            self._leaving.discard(leg)
+        inbound = self._ends.inbound
+        if not self._leaving and inbound.association.state is State.Sta8:
+            self._ends.end("released, asked by the inbound end", warning=False)
+            self._ends.perform(inbound, inbound.association.respond_release())
+
+    def _give_up(self, failure: Failure) -> None:
+        """Ends the whole: what is lost cannot be answered for."""
+        self._ends.end(failure.text)
+        self._ends.abort(self._ends.inbound, failure.source, failure.reason)
+        self._ends.abort_legs(failure.source, failure.reason)

@@ -1,0 +1,219 @@
+"""An archive calls the relay's own title, which several AEs share: each message tells for whom it is.
+
+A C-STORE goes where the C-MOVE leads that it is of (moves.py). Before the first one comes, each AE that
+something is being moved to is asked what it accepts, and the archive is accepted what all of them do. The
+first C-STORE settles for whom the association is: the others are released, since an AE may serve one
+association at a time; and whom a later one is for is called then.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ulproxy.dimse.command import CommandField, Status, response
+from ulproxy.dimse.message import Message
+from ulproxy.dimse.services import VERIFICATION, Service, possible_services
+from ulproxy.pdu.fsm import State
+from ulproxy.pdu.types import IMPLICIT_VR_LITTLE_ENDIAN, TEMPORARY_CONGESTION
+from ulproxy.policy.decision import Forward, Reject, Shared
+from ulproxy.relay.effects import End, StartTimer, StopTimer, Timer
+from ulproxy.relay.ends import Ends, Failure
+from ulproxy.relay.exchange import Exchange
+from ulproxy.relay.legs import Member, SeveralLegs
+from ulproxy.relay.local import judge_own
+from ulproxy.relay.negotiate import least, several_answer
+from ulproxy.relay.side import Leg, Side
+from ulproxy.relay.verdict import Drop, Hold, Respond, Verdict
+
+# AEs that are asked at once what they accept; what others accept shows when something comes for them.
+MAX_PROBED: Final = 32
+_MODEST: Final = 16384  # the maximum length that is told before any AE has said its own, in bytes
+_C_STORE_RQ: Final = int(CommandField.C_STORE_RQ)
+_C_ECHO_RQ: Final = int(CommandField.C_ECHO_RQ)
+_C_CANCEL_RQ: Final = int(CommandField.C_CANCEL_RQ)
+
+
+class ByMessage(SeveralLegs):
+    """The conduct of such an association."""
+
+    def __init__(self, ends: Ends, exchange: Exchange, decision: Shared) -> None:
+        super().__init__(ends, exchange, decision.caller)
+        self._decision = decision
+        self._impatient = False
+        self._awaited: Member | None = None  # whom the held message is for
+        self._last_failure = Failure("nobody could be called", TEMPORARY_CONGESTION)
+        self._settled = False
+
+    def start(self) -> None:
+        """Asks everybody that something is being moved to."""
+        for forward in self._decision.candidates[:MAX_PROBED]:
+            member = self._know(forward)
+            self._call(member)
+        if len(self._members) > 1:
+            self._ends.effects.append(StartTimer(End.INBOUND, Timer.PATIENCE))
+        self._candidates_changed(None)
+
+    def impatient(self) -> None:
+        """Who has not answered yet is asked again when something comes for it."""
+        self._impatient = True
+        self._candidates_changed(None)
+
+    def may_go_on(self, side: Side) -> bool:
+        """A leg waits for the end of another's data set, the archive for the answer of an AE."""
+        if isinstance(side, Leg):
+            return not self._ends.inbound.message_open
+        return self._awaited is None or not self._awaited.connecting
+
+    def judge(self, side: Side, message: Message) -> Verdict:
+        """Finds out for whom a message is."""
+        ends, command = self._ends, message.command
+        if isinstance(side, Leg):
+            if ends.inbound.message_open:
+                return Hold()
+            return self._members[side.callee].gate.judge(End.ONWARD, message)
+        if command.is_response or command.command_field == _C_CANCEL_RQ:
+            for member in self._members.values():
+                if member.leg is not None and member.gate.expects(End.INBOUND, command):
+                    ends.inbound.target = member.leg
+                    return member.gate.judge(End.INBOUND, message)
+            return Drop("nothing that was asked here")
+        abstract_syntax = ends.contexts[message.context_id].abstract_syntax
+        if command.command_field == _C_ECHO_RQ and abstract_syntax == VERIFICATION:
+            return judge_own(message)
+        if command.command_field == _C_STORE_RQ:
+            return self._store(message)
+        text = "nothing but C-STOREs of C-MOVEs can be asked of the relay's own title"
+        return Respond(response(command, Status.NOT_AUTHORIZED), text)
+
+    def _store(self, message: Message) -> Verdict:
+        ends, command = self._ends, message.command
+        title = ends.policy.names.relay_title
+        moves = ends.retrieval.causing(self._caller, command, shown=title)
+        names = {move.destination for move in moves}
+        if not names:
+            text = f"nothing is moved behind {title} that this could be of"
+            return Respond(response(command, Status.NOT_AUTHORIZED), text)
+        if len(names) > 1:
+            text = f"a C-MOVE to any of {', '.join(sorted(names))} could have caused it"
+            return Respond(response(command, Status.PROCESSING_FAILURE), text)
+        member = self._destination(names.pop())
+        if isinstance(member, str):
+            return Respond(response(command, Status.PROCESSING_FAILURE), member)
+        if member.leg is None or member.accepted is None:
+            self._awaited = member
+            return Hold()
+        self._awaited = None
+        self._settle_for(member)
+        if message.context_id not in member.accepted:
+            text = f"{member.name} does not accept the presentation context"
+            return Respond(response(command, Status.SOP_CLASS_NOT_SUPPORTED), text)
+        ends.inbound.target = member.leg
+        return member.gate.judge(End.INBOUND, message)
+
+    def _destination(self, name: str) -> Member | str:
+        """Who is meant, with a leg that stands or is being opened; or why there is none."""
+        member = self._members.get(name)
+        if member is None:
+            ends, ae = self._ends, self._ends.policy.ae(name)
+            if ae is None or ends.request is None:
+                return f"{name} is not in the file any more"
+            forward = ends.policy.destination(ends.request, self._caller, ae)
+            if isinstance(forward, Reject):
+                return forward.text
+            member = self._know(forward)
+        if member.leg is not None and member.accepted is not None and not self._agrees(member):
+            self._let_go(member)
+        if member.leg is None and not self._call_again(member):
+            return f"{name}: {member.failure}"
+        if (
+            member.leg is not None
+            and member.accepted is not None
+            and self._is_too_small(member.leg)
+        ):
+            length = member.leg.maximum_length
+            return f"{name} takes P-DATA-TFs of {length} bytes, the archive was told {self._told}"
+        return member
+
+    def _call_again(self, member: Member) -> bool:
+        """Who did not answer while the archive waited has another chance, and only one."""
+        if member.failure and self._awaited is not member:
+            member.failure = ""
+        return self._call(member)
+
+    def _is_too_small(self, leg: Leg) -> bool:
+        return leg.maximum_length != 0 and least(leg.maximum_length, self._told) != self._told
+
+    def _know(self, forward: Forward) -> Member:
+        gate = self._ends.gate(self._caller, forward.callee)
+        member = self._members[forward.callee.name] = Member(forward, gate)
+        self._ends.facts["callee"] = ", ".join(self._members)
+        return member
+
+    def _settle_for(self, member: Member) -> None:
+        if not self._settled:
+            self._settled = True
+            for other in self._members.values():
+                if other is not member:
+                    self._let_go(other)
+
+    def _joined(self) -> None:
+        """The message that waits for it is judged again, since it is not connecting any more."""
+
+    def _lost(self, member: Member, leg: Leg, failure: Failure) -> None:
+        """What it has been sent cannot be answered for; but nothing is lost with one that is idle."""
+        inbound = self._ends.inbound
+        receiving = inbound.passing and inbound.target is leg
+        if receiving or leg.messages.under_way or not member.gate.idle:
+            self._give_up(failure)
+
+    def _candidates_changed(self, failure: Failure | None) -> None:
+        """Accepts as soon as all have answered, or some have and the archive has waited enough."""
+        ends = self._ends
+        if failure is not None:
+            self._last_failure = failure
+        if ends.request is None or ends.inbound.association.state is not State.Sta3:
+            return
+        answers = [m.accepted for m in self._members.values() if m.accepted]
+        connecting = any(member.connecting for member in self._members.values())
+        if connecting and not (answers and self._impatient):
+            return
+        accepted = self._accepted(answers) | self._reports()
+        if not accepted and not any(member.leg for member in self._members.values()):
+            ends.reject(self._last_failure.rejection, self._last_failure.text)
+            ends.abort_legs(self._last_failure.source, self._last_failure.reason)
+            return
+        if len(self._members) > 1:
+            ends.effects.append(StopTimer(End.INBOUND, Timer.PATIENCE))
+        legs = [m.leg for m in self._members.values() if m.leg is not None and m.accepted]
+        self._told = ends.policy.config.limits.max_pdu or (0 if legs else _MODEST)
+        for leg in legs:
+            self._told = least(self._told, leg.maximum_length)
+        ends.accept(several_answer(ends.request, accepted, self._told))
+
+    def _reports(self) -> dict[int, str]:
+        """The contexts for storage commitment results, in the first transfer syntax that is offered."""
+        return {
+            context.context_id: context.transfer_syntaxes[0]
+            for forward in reversed(self._decision.reported)
+            for context in forward.offered
+            if Service.COMMITMENT in possible_services(context.abstract_syntax)
+        }
+
+    def _accepted(self, answers: list[dict[int, str]]) -> dict[int, str]:
+        """What all of them accept; of a SOP class without such a context, what some accept."""
+        if self._ends.request is None:
+            return {}
+        by_class: dict[str, dict[bool, dict[int, str]]] = {}
+        for context_id, abstract_syntax, proposed in self._ends.request.presentation_contexts:
+            syntaxes = [answer[context_id] for answer in answers if context_id in answer]
+            if not syntaxes:
+                continue
+            unlike = len(set(syntaxes)) > 1 and IMPLICIT_VR_LITTLE_ENDIAN in proposed
+            syntax = IMPLICIT_VR_LITTLE_ENDIAN if unlike else syntaxes[0]
+            found = by_class.setdefault(abstract_syntax, {True: {}, False: {}})
+            found[len(syntaxes) == len(answers)][context_id] = syntax
+        return {
+            context_id: syntax
+            for found in by_class.values()
+            for context_id, syntax in (found[True] or found[False]).items()
+        }

@@ -1,0 +1,90 @@
+"""One end of a relayed association: its state machine, the messages it sends, the stream it is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ulproxy.dimse.command import CommandSet
+from ulproxy.dimse.message import Message, MessageReader
+from ulproxy.pdu.associate import AAssociateRQ
+from ulproxy.pdu.association import Association
+from ulproxy.pdu.collector import Collector
+from ulproxy.pdu.fsm import Role
+from ulproxy.policy.decision import Forward
+from ulproxy.relay.effects import End
+from ulproxy.relay.operation import OpenOperation
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """A message that is held until its data set is whole, and who takes it then."""
+
+    take: Callable[[bytes], None]
+    collector: Collector = field(default_factory=Collector)
+
+
+class Side:
+    """The association with one peer."""
+
+    __slots__ = (
+        "association",
+        "collected",
+        "end",
+        "fragment_left",
+        "held",
+        "maximum_length",
+        "message_open",
+        "messages",
+        "messages_passed",
+        "octets_passed",
+        "operation",
+        "passing",
+        "reply",
+        "target",
+        "waiting",
+    )
+
+    def __init__(self, end: End) -> None:
+        self.end = end
+        self.association = Association(Role.ACCEPTOR if end is End.INBOUND else Role.REQUESTOR)
+        self.messages = MessageReader(())
+        self.maximum_length = 0  # of a P-DATA-TF that the peer takes, in bytes; 0 = no limit
+
+        # What the peer sends:
+        self.target: Side | None = None  # whom its messages go to
+        self.passing = False  # the message under way goes onward
+        self.collected: Collected | None = None  # the message under way, which is held
+        self.held: Message | None = (
+            None  # judged again before anything else of the peer is looked at
+        )
+        self.reply: tuple[int, CommandSet] | None = None  # due when the message under way has ended
+        self.operation: OpenOperation | None = None  # what the bytes under way count for
+        self.messages_passed = 0
+        self.octets_passed = 0  # of data fragments, headers included
+
+        # What the peer is sent:
+        self.message_open = False  # a data set has begun and not ended
+        self.fragment_left = 0  # bytes without which a PDU of ours would be taken for its data
+        self.waiting: list[bytes] = []  # our own messages, due between two messages
+
+    @property
+    def name(self) -> str:
+        """Which of them it is, for the log."""
+        return self.end.name.lower()
+
+
+class Leg(Side):
+    """An association that we asked an AE for: what we proposed to it, on what grounds."""
+
+    __slots__ = ("forward", "proposed")
+
+    def __init__(self, end: End, forward: Forward, proposed: AAssociateRQ) -> None:
+        super().__init__(end)
+        self.forward = forward
+        self.proposed = proposed
+
+    @property
+    def callee(self) -> str:
+        """The name of the AE."""
+        return self.forward.callee.name
