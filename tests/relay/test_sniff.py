@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.relay.hospital import RQ
-from ulproxy.relay.sniff import spoken
+from ulproxy.relay.sniff import is_tls, spoken, spoken_for_tls
 
 TLS_1_2 = bytes.fromhex("16030100c8010000c40303")
 FIRST_BYTES = {
@@ -44,3 +44,25 @@ def test_known_protocols(first, name):
 def test_what_is_unknown_is_shown_in_digits(first, digits):
     """Never as it came: the bytes are a stranger's and go into a log."""
     assert spoken(first) == f"an unknown protocol ({digits})"
+
+
+@pytest.mark.parametrize(
+    ("first", "name"),
+    [
+        (RQ, "plain DICOM on a TLS port"),
+        (b"GET / HTTP/1.1\r\n", "HTTP on a TLS port"),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", "SSH on a TLS port"),
+        (b"\x80\x2e\x01\x00", "an unknown protocol (80 2e 01 00) on a TLS port"),
+    ],
+)
+def test_what_is_no_tls(first, name):
+    assert not is_tls(first)
+    assert not is_tls(memoryview(first))
+    assert spoken_for_tls(first) == name
+
+
+@pytest.mark.parametrize("first", [TLS_1_2, b"\x16", b"\x15\x03\x01\x00\x02\x02\x46"])
+def test_what_may_be_tls(first):
+    """A handshake, as little as there is of it yet, or an alert."""
+    assert is_tls(first)
+    assert is_tls(memoryview(first))

@@ -204,6 +204,7 @@ class Relay:
             assert not session._transports
             assert session._opening == {}
         assert not self.sessions
+        assert not self.server._handshakes
         assert self.clock.due == []
         assert self.server._pending.total == 0
         assert self.server._pending._by_source == {}
@@ -278,7 +279,8 @@ class Pair:
 
     def transport(self, peer: Peer) -> Transport:
         """The relay's connection with this peer."""
-        return self.session._transports[End.INBOUND if peer is self.client else End.ONWARD]
+        end = End.INBOUND if peer is self.client else End.ONWARD
+        return cast("Transport", self.session._transports[end])
 
     async def find(self) -> None:
         """A C-FIND-RQ: from now on the PACS may send any number of responses."""
@@ -335,6 +337,8 @@ async def joined(
         async with associated(running, acceptor, receive_buffer) as pair:
             if receive_buffer is not None:
                 for transport in pair.session._transports.values():
-                    transport._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+                    cast("Transport", transport)._socket.setsockopt(
+                        socket.SOL_SOCKET, socket.SO_SNDBUF, 4096
+                    )
             yield running, pair
         await running.empty()

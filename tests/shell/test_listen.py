@@ -37,9 +37,9 @@ class Listening:
             self.errors.append,
         )
 
-    def _accepted(self, sock: socket.socket, network: str) -> None:
+    def _accepted(self, sock: socket.socket, listener: Listener) -> None:
         self.accepted.append(sock)
-        self.networks.append(network)
+        self.networks.append(listener.network)
 
     async def have(self, count: int) -> None:
         await eventually(lambda: len(self.accepted) >= count, f"{count} are accepted")

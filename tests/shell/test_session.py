@@ -43,6 +43,8 @@ from tests.shell.relay import (
     relay,
     serving,
 )
+from ulproxy.policy.endpoints import Endpoint
+from ulproxy.policy.model import Listener
 from ulproxy.relay.effects import End, SendData
 from ulproxy.relay.join import Join
 from ulproxy.shell import session as module
@@ -174,7 +176,7 @@ async def test_address_of_an_ipv4_peer_on_an_ipv6_socket(tmp_path):
             socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as both,
             socket.create_connection(("127.0.0.1", both.getsockname()[1])),
         ):
-            running.server._accepted(both.accept()[0], "west")
+            running.server._accepted(both.accept()[0], Listener("west", Endpoint("::", 0)))
             session = running.session
             assert session.source == "127.0.0.1"
             assert session.join._peer.address == ipaddress.ip_address("127.0.0.1")

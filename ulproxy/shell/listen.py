@@ -45,7 +45,7 @@ class Port:
         loop: asyncio.AbstractEventLoop,
         listener: Listener,
         sock: socket.socket,
-        accepted: Callable[[socket.socket, str], None],
+        accepted: Callable[[socket.socket, Listener], None],
         exhausted: Callable[[OSError], None],
     ) -> None:
         self.listener = listener
@@ -83,4 +83,4 @@ class Port:
                     self._exhausted(error)
                     return
                 continue  # the peer is gone already (ECONNABORTED and its like)
-            self._accepted(sock, self.listener.network)
+            self._accepted(sock, self.listener)

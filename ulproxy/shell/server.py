@@ -14,11 +14,14 @@ from ulproxy.policy.config import load
 from ulproxy.policy.model import Config, Listener
 from ulproxy.policy.rules import Policy
 from ulproxy.relay.border import Border
+from ulproxy.shell.arrival import arrived
+from ulproxy.shell.handshake import Handshake
 from ulproxy.shell.listen import Port, open_socket
 from ulproxy.shell.pending import Pending
-from ulproxy.shell.session import Session, say
+from ulproxy.shell.session import Session
+from ulproxy.shell.tls import Contexts
 from ulproxy.shell.transport import RECEIVE_BUFFER
-from ulproxy.watch.log import logger
+from ulproxy.watch.log import logger, say
 
 # Seconds that an A-ABORT has to reach its peer when the relay stops without waiting any longer.
 LAST_WORDS: Final = 0.5
@@ -30,12 +33,14 @@ class Server:
     def __init__(self, path: Path, config: Config, announce: Callable[[str], None]) -> None:
         self.loop = asyncio.get_running_loop()
         self.border = Border(Policy(config))
+        self.tls = Contexts(config)
         self.buffer = memoryview(bytearray(RECEIVE_BUFFER))
         self._path = path
         self._announce = announce
         self._log = logger()
         self._ports: list[Port] = []
         self._sessions: set[Session] = set()
+        self._handshakes: set[Handshake] = set()
         self._pending = Pending()
         self._stopping = asyncio.Event()
         self._idle = asyncio.Event()  # no association is open, while we stop
@@ -76,17 +81,35 @@ class Server:
             # Whoever started us may have closed the pipe by now.
             say(self._announce, f"ready {port.listener.network} {port.address}")
 
-    def _accepted(self, sock: socket.socket, network: str) -> None:
+    def _accepted(self, sock: socket.socket, listener: Listener) -> None:
         try:
-            session = Session(self, sock, network)
+            arrival = arrived(sock, listener.network, self.loop.time())
+            if listener.tls is None:
+                self._begin(Session(self, arrival, sock))
+            else:
+                handshake = Handshake(self, arrival, sock, self.tls.listening(listener.tls))
+                self._handshakes.add(handshake)
+                self._pending.add(handshake)
         except OSError:  # reset before we looked
             sock.close()
             return
+        if self._pending.total > self.border.policy.config.limits.pending:
+            self._pending.victim().shutdown("too many connections without an association")
+
+    def _begin(self, session: Session) -> None:
         self._sessions.add(session)
         self._pending.add(session)
         session.start()
-        if self._pending.total > self.border.policy.config.limits.pending:
-            self._pending.victim().shutdown("too many connections without an association")
+
+    def secured(self, handshake: Handshake) -> None:
+        """A session begins where a TLS handshake has ended."""
+        self.failed(handshake)
+        self._begin(Session(self, handshake.arrival, handshake.link, handshake.certificate))
+
+    def failed(self, handshake: Handshake) -> None:
+        """A TLS handshake has ended."""
+        self._handshakes.remove(handshake)
+        self._pending.remove(handshake)
 
     def _exhausted(self, error: OSError) -> None:
         say(self._log.error, "cannot accept", why=error.strerror, sessions=len(self._sessions))
@@ -126,6 +149,7 @@ class Server:
             return
         try:
             config = load(self._path)
+            contexts = Contexts(config)
             self._move_listeners(config.listeners)
         except ConfigError as error:
             for problem in error.problems:
@@ -140,6 +164,7 @@ class Server:
         except OSError as error:
             say(self._log.error, "reload refused", why=error.strerror)
             return
+        self.tls = contexts
         self.border.policy = policy = Policy(config)
         associations = self.border.admission.total
         say(self._log.info, "reloaded", file=str(self._path), associations=associations)
@@ -178,6 +203,8 @@ class Server:
     async def _drain(self, seconds: float | None) -> None:
         for port in self._ports:
             port.close()
+        for handshake in list(self._handshakes):
+            handshake.shutdown("the relay stops")
         for session in list(self._sessions):
             if not session.join.asked:
                 session.shutdown("the relay stops")

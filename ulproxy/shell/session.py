@@ -6,14 +6,14 @@ Nothing is decided here, but when to read: an end is not read while the other ha
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import secrets
 import socket
+import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, ParamSpec, Protocol
 
 from ulproxy.policy.decision import Peer
+from ulproxy.policy.endpoints import Endpoint
 from ulproxy.policy.model import Limits
 from ulproxy.relay.border import Border
 from ulproxy.relay.effects import (
@@ -28,20 +28,17 @@ from ulproxy.relay.effects import (
     Timer,
 )
 from ulproxy.relay.join import Join
+from ulproxy.shell.arrival import Arrival
 from ulproxy.shell.connect import connect, reason
-from ulproxy.shell.transport import Transport
-from ulproxy.watch.log import logger
+from ulproxy.shell.secure import Secure
+from ulproxy.shell.tls import Contexts, server_name
+from ulproxy.shell.transport import Link, Transport
+from ulproxy.watch.log import say
 
 P = ParamSpec("P")
 # Answers of the relay's own pile up only for a peer that asks and does not read: then it is not read either.
 MAX_UNSENT: Final = 1 << 20
 PATIENCE: Final = 1.0  # seconds that the slowest of several AEs may keep the caller waiting
-
-
-def say(log: Callable[..., object], event: str, **facts: object) -> None:
-    """Logs; a log that cannot be written to is no reason to do anything else differently."""
-    with suppress(OSError, ValueError):
-        log(event, **facts)
 
 
 class House(Protocol):
@@ -50,6 +47,7 @@ class House(Protocol):
     loop: asyncio.AbstractEventLoop
     border: Border
     buffer: memoryview
+    tls: Contexts
 
     def changed(self, session: Session) -> None:
         """The session may have asked for an association, or be over."""
@@ -58,22 +56,27 @@ class House(Protocol):
 class Session:
     """An accepted connection, until both ends are closed."""
 
-    def __init__(self, house: House, sock: socket.socket, network: str) -> None:
+    def __init__(
+        self,
+        house: House,
+        arrival: Arrival,
+        inbound: socket.socket | Secure,
+        certificate: frozenset[str] | None = None,
+    ) -> None:
+        """`certificate` as in `Peer`; raises OSError if the connection is gone already."""
         self._house = house
         self._loop = house.loop
-        host, port = sock.getpeername()[:2]
-        address = ipaddress.ip_address(host.partition("%")[0])
-        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
-        self.source = str(address)
-        self.join = Join(house.border, Peer(network, address))
-        self._began = self._loop.time()
-        self._log = logger(id=secrets.token_hex(4), network=network, peer=f"{host}:{port}")
-        self._transports = {End.INBOUND: self._transport(sock)}
+        self.source = arrival.source
+        self.join = Join(house.border, Peer(arrival.network, arrival.address, certificate))
+        self._began = arrival.began
+        self._log = arrival.log
+        self._transports: dict[End, Link] = {End.INBOUND: self._inbound(inbound)}
+        self._securing: dict[End, Endpoint] = {}  # onward, while the TLS handshake goes on
         self._timers: dict[tuple[End, Timer], asyncio.TimerHandle] = {}
         self._opening: dict[End, asyncio.Task[None]] = {}
-        self._last_read = self._began
-        self._last_write = {End.INBOUND: self._began}
+        self._last_read = self._loop.time()
+        self._last_write = {End.INBOUND: self._last_read}
+        self._used = self._last_read - self._began  # of ARTIM, by the TLS handshake
         self.broken = False
 
     @property
@@ -99,21 +102,30 @@ class Session:
 
     # What the transports report
 
-    def data_received(self, transport: Transport, data: memoryview) -> None:
+    def secured(self, link: Secure) -> None:
+        """The TLS handshake with an AE is done."""
+        end = self._end(link)
+        del self._securing[end]
+        self._run(self.join.connected, end)
+
+    def data_received(self, link: Link, data: memoryview) -> None:
         """Bytes came from one of the ends."""
         self._last_read = self._loop.time()
-        self._run(self.join.receive_data, self._end(transport), data)
+        self._run(self.join.receive_data, self._end(link), data)
 
-    def written(self, transport: Transport) -> None:
+    def written(self, link: Link) -> None:
         """One of the ends took what had been waiting."""
-        self._last_write[self._end(transport)] = self._loop.time()
+        self._last_write[self._end(link)] = self._loop.time()
         self._balance()
 
-    def connection_lost(self, transport: Transport, text: str) -> None:
+    def connection_lost(self, link: Link, text: str) -> None:
         """One of the ends is gone."""
-        end = self._end(transport)
+        end = self._end(link)
         del self._transports[end]
-        self._lost(end, f"connection of the {end.name.lower()} end lost: {text}")
+        if (endpoint := self._securing.pop(end, None)) is not None:
+            self._lost(end, f"{endpoint}: {text}")
+        else:
+            self._lost(end, f"connection of the {end.name.lower()} end lost: {text}")
 
     def _lost(self, end: End, text: str) -> None:
         self._stop_timers(end)
@@ -206,21 +218,36 @@ class Session:
             )
 
     async def _open(self, wanted: OpenTransport) -> None:
-        end = wanted.end
+        end, tls = wanted.end, wanted.tls
         try:
+            context = None if tls is None else self._house.tls.calling(tls)
             sock = await connect(self._loop, wanted.endpoint, self._limits.connect)
-            self._transports[end] = self._transport(sock)
+            self._transports[end] = self._onward(sock, wanted.endpoint, context)
         except OSError as error:
             del self._opening[end]
             self._lost(end, f"{wanted.endpoint}: {reason(error)}")
             return
         del self._opening[end]
         self._last_write[end] = self._loop.time()
-        self._run(self.join.connected, end)
+        if context is None:
+            self._run(self.join.connected, end)
+        else:
+            self._securing[end] = wanted.endpoint
 
-    def _transport(self, sock: socket.socket) -> Transport:
+    def _inbound(self, inbound: socket.socket | Secure) -> Link:
+        if isinstance(inbound, Secure):
+            inbound.owner = self
+            return inbound
+        return Transport(self._loop, inbound, self._house.buffer, self)
+
+    def _onward(
+        self, sock: socket.socket, endpoint: Endpoint, context: ssl.SSLContext | None
+    ) -> Link:
         try:
-            return Transport(self._loop, sock, self._house.buffer, self)
+            if context is None:
+                return Transport(self._loop, sock, self._house.buffer, self)
+            host = server_name(endpoint.host)
+            return Secure(self._loop, sock, self._house.buffer, self, context, host)
         except OSError:  # reset before we looked
             sock.close()
             raise
@@ -229,6 +256,7 @@ class Session:
         self._stop_timers(end)
         if (opening := self._opening.pop(end, None)) is not None:
             opening.cancel()
+        self._securing.pop(end, None)
         transport = self._transports.pop(end, None)
         if transport is not None:
             transport.close()
@@ -251,6 +279,8 @@ class Session:
             Timer.IDLE: limits.idle,
             Timer.WRITE: limits.write,
         }[timer]
+        if timer is Timer.ARTIM:
+            seconds, self._used = max(0.0, seconds - self._used), 0.0
         self._stop_timer(end, timer)
         self._timers[end, timer] = self._loop.call_later(
             seconds, self._timer_fired, end, timer, seconds
@@ -284,5 +314,5 @@ class Session:
         for timer in Timer:
             self._stop_timer(end, timer)
 
-    def _end(self, transport: Transport) -> End:
-        return next(end for end, one in self._transports.items() if one is transport)
+    def _end(self, link: Link) -> End:
+        return next(end for end, one in self._transports.items() if one is link)

@@ -22,35 +22,60 @@ from ulproxy.shell.connect import reason
 RECEIVE_BUFFER: Final = 256 * 1024
 # Pieces of one sendmsg: the kernel refuses more than IOV_MAX (1024), and many small ones are joined faster.
 MAX_PIECES: Final = 64
-# Seconds that one read may keep all other connections waiting, before less is read at once of that peer.
+# Seconds of work after which one read has kept all others waiting, and less is read at once of that peer.
 PATIENCE: Final = 0.005
 LEAST_READ: Final = 2048
+# What is read first of a peer: the worst 64 KiB keep others waiting for some 40 ms, once.
+FIRST_READ: Final = 64 * 1024
+# Full reads without much work before more is read at once again: so many after the first read that took long,
+# twice as many after each further one. Bulk between thousands of tiny fragments is no excuse.
+FORGIVEN: Final = 64
+NEVER_FORGIVEN: Final = 4096
 _QUICKACK: Final = getattr(socket, "TCP_QUICKACK", None)
 
 
-class Owner(Protocol):
-    """Who a transport reports to."""
+class Link(Protocol):
+    """One connection, plain or over TLS (secure.py)."""
 
-    def data_received(self, transport: Transport, data: memoryview) -> None:
+    @property
+    def unsent(self) -> int:
+        """What the peer has not taken yet, in bytes."""
+
+    def read(self, wanted: bool) -> None:
+        """Reads from now on, or stops."""
+
+    def write(self, data: Sequence[bytes | memoryview]) -> None:
+        """Sends what the peer takes now, keeps the rest."""
+
+    def close(self) -> None:
+        """Closes at once; what is unsent is forgotten."""
+
+
+class Owner(Protocol):
+    """Who a connection reports to."""
+
+    def data_received(self, link: Link, data: memoryview) -> None:
         """Bytes came."""
 
-    def written(self, transport: Transport) -> None:
+    def written(self, link: Link) -> None:
         """The peer took some of what was unsent."""
 
-    def connection_lost(self, transport: Transport, text: str) -> None:
+    def connection_lost(self, link: Link, text: str) -> None:
         """The connection is gone and closed; nothing else will be reported."""
 
 
 class Transport:
-    """One connection. `unsent` is what the peer has not taken yet, in bytes."""
+    """A connection over plain TCP."""
 
     __slots__ = (
         "_buffer",
         "_closed",
         "_error",
+        "_forgiven",
         "_loop",
         "_owner",
         "_queue",
+        "_quick",
         "_reading",
         "_room",
         "_socket",
@@ -67,7 +92,9 @@ class Transport:
         self._loop = loop
         self._socket = sock
         self._buffer = buffer
-        self._room = len(buffer)  # how much of it to fill at once
+        self._room = min(FIRST_READ, len(buffer))  # how much of it to fill at once
+        self._forgiven = 1  # after so many full reads it is more
+        self._quick = 0
         self._owner = owner
         self._queue: deque[memoryview] = deque()
         self._reading = False
@@ -138,16 +165,24 @@ class Transport:
             return
         if count < len(self._buffer) and _QUICKACK is not None:
             self._acknowledge(_QUICKACK)
-        began = time.monotonic()
+        if count <= LEAST_READ:  # no less can be read at once
+            self._owner.data_received(self, self._buffer[:count])
+            return
+        began = time.thread_time()  # not the clock: a busy machine is not this peer's doing
         self._owner.data_received(self, self._buffer[:count])
-        self._pace(time.monotonic() - began)
+        self._pace(count, time.thread_time() - began)
 
-    def _pace(self, spent: float) -> None:
-        """Reads less at once of a peer whose bytes take long: thousands of tiny fragments, say."""
+    def _pace(self, count: int, spent: float) -> None:
+        """Reads less at once of a peer whose bytes are much work: thousands of tiny fragments, say."""
         if spent > PATIENCE:
-            self._room = max(LEAST_READ, self._room // 4)
-        elif self._room < len(self._buffer):
-            self._room = min(len(self._buffer), self._room * 2)
+            self._room = max(LEAST_READ, min(self._room // 2, int(self._room * PATIENCE / spent)))
+            self._forgiven = min(NEVER_FORGIVEN, max(FORGIVEN, self._forgiven * 2))
+            self._quick = 0
+        elif count == self._room < len(self._buffer):
+            self._quick += 1
+            if self._quick >= self._forgiven:
+                self._room = min(len(self._buffer), self._room * 2)
+                self._quick = 0
 
     def _acknowledge(self, option: int) -> None:
         """A peer with Nagle on waits for our ACK before it sends the rest of a message."""

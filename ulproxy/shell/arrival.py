@@ -1,0 +1,38 @@
+"""Who has connected: the facts of a connection before a word has been said on it."""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+import socket
+from dataclasses import dataclass
+
+from structlog.typing import FilteringBoundLogger
+
+from ulproxy.policy.endpoints import IpAddress
+from ulproxy.watch.log import logger
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A connection of a listener's network; `began` is the loop's time, `log` names it on every line."""
+
+    network: str
+    address: IpAddress
+    began: float
+    log: FilteringBoundLogger
+
+    @property
+    def source(self) -> str:
+        """The address, as it is counted by."""
+        return str(self.address)
+
+
+def arrived(sock: socket.socket, network: str, now: float) -> Arrival:
+    """The facts of a connection that has been accepted; raises OSError if it is gone already."""
+    host, port = sock.getpeername()[:2]
+    address = ipaddress.ip_address(host.partition("%")[0])
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    log = logger(id=secrets.token_hex(4), network=network, peer=f"{host}:{port}")
+    return Arrival(network, address, now, log)

@@ -1,0 +1,241 @@
+"""TLS over a plain transport: the same interface, with a handshake before it.
+
+OpenSSL sees memory only (`ssl.MemoryBIO`), so reading, pace, queue and back-pressure are transport.py's. What
+a read brings is decrypted whole and handed on at once, unless the owner stops reading or has not begun; then
+it waits here, at most one read of it.
+
+A connection that ends without close_notify was cut (RFC 8446 6.1): for DICOM it is lost either way. What is
+no TLS is never answered.
+"""
+
+from __future__ import annotations
+
+import ssl
+from asyncio import AbstractEventLoop
+from collections.abc import Sequence
+from contextlib import suppress
+from socket import socket
+from typing import Final, Protocol, cast
+
+from ulproxy.relay.sniff import is_tls, spoken, spoken_for_tls
+from ulproxy.shell.tls import failure, identities
+from ulproxy.shell.transport import Link, Owner, Transport
+
+# What is read, decrypted or encrypted in one go: a memory BIO keeps the most that ever was in it.
+AT_ONCE: Final = 64 * 1024
+# TLS itself has answers, to key updates (RFC 8446 4.6.3): a peer that does not read them is not read either.
+MAX_UNSENT: Final = 1 << 20
+_SHOWN: Final = 8  # so many bytes tell what is no TLS
+
+
+class SecureOwner(Owner, Protocol):
+    """Who a connection over TLS reports to."""
+
+    def secured(self, link: Secure) -> None:
+        """The handshake is done; before, nothing else is reported but `connection_lost`."""
+
+
+class Secure:
+    """A connection over TLS: ours if it has a `host` that is called, else one that was accepted.
+
+    `owner` may change once: who sees to the handshake hands on what comes of it.
+    """
+
+    __slots__ = (
+        "_begun",
+        "_buffer",
+        "_closed",
+        "_done",
+        "_early",
+        "_end",
+        "_foreign",
+        "_incoming",
+        "_loop",
+        "_outgoing",
+        "_tls",
+        "_transport",
+        "_wanted",
+        "owner",
+    )
+
+    def __init__(
+        self,
+        loop: AbstractEventLoop,
+        sock: socket,
+        buffer: memoryview,
+        owner: SecureOwner,
+        context: ssl.SSLContext,
+        host: str | None = None,
+    ) -> None:
+        self.owner = owner
+        self._loop = loop
+        self._buffer = (
+            buffer  # the shared one: what it brought is in `_incoming` before it is used again
+        )
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(
+            self._incoming, self._outgoing, server_side=host is None, server_hostname=host
+        )
+        self._transport = Transport(loop, sock, buffer[:AT_ONCE], self)
+        self._begun = False  # the peer speaks TLS
+        self._foreign = b""  # what it speaks instead
+        self._early = b""  # written before the handshake was done
+        self._done = False  # the handshake
+        self._end = ""  # how the peer's bytes ended; empty = more may come
+        self._wanted = False
+        self._closed = False
+        self._watch()
+        if host is not None:
+            loop.call_soon(self._resume)
+
+    @property
+    def unsent(self) -> int:
+        """What the peer has not taken yet, in bytes, as they are on the wire."""
+        return self._transport.unsent + len(self._early)
+
+    @property
+    def identities(self) -> frozenset[str]:
+        """What the peer's certificate goes by; empty = it presented none."""
+        der = self._tls.getpeercert(binary_form=True)
+        return identities(der) if der else frozenset()
+
+    @property
+    def version(self) -> str:
+        """The version of TLS and the cipher suite, for the log."""
+        cipher = self._tls.cipher()
+        return f"{self._tls.version()} {cipher[0] if cipher else ''}"
+
+    def read(self, wanted: bool) -> None:
+        """Reads from now on, or stops."""
+        if wanted == self._wanted or self._closed:
+            return
+        self._wanted = wanted
+        self._watch()
+        if wanted and self._done and (self._incoming.pending or self._tls.pending() or self._end):
+            self._loop.call_soon(self._resume)
+
+    def write(self, data: Sequence[bytes | memoryview]) -> None:
+        """Sends what the peer takes now, keeps the rest; all of it while the handshake goes on."""
+        if self._closed:
+            return
+        # Copied into one where there are several, because each would become a record of its own.
+        whole = data[0] if len(data) == 1 else b"".join(data)
+        if not self._done:
+            self._early += whole
+            return
+        view = memoryview(whole)
+        while view:
+            view = view[self._tls.write(view[:AT_ONCE]) :]
+            self._flush()
+
+    def close(self) -> None:
+        """Closes at once; with close_notify, if nothing is unsent."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._done and not self._transport.unsent:
+            with suppress(ssl.SSLError):  # it would wait for the peer's
+                self._tls.unwrap()
+            self._flush()
+        self._transport.close()
+
+    # What the plain transport reports
+
+    def data_received(self, _link: Link, data: memoryview) -> None:
+        """Bytes came."""
+        if not self._begun:
+            if self._foreign or not is_tls(data):
+                self._foreign += data[:_SHOWN]
+                if len(self._foreign) >= _SHOWN:
+                    self._lose(self._named())
+                return
+            self._begun = True
+        self._incoming.write(data)
+        self._resume()
+
+    def written(self, _link: Link) -> None:
+        """The peer took some of what was unsent."""
+        self._watch()
+        if self._done:
+            self.owner.written(self)
+
+    def connection_lost(self, _link: Link, text: str) -> None:
+        """The connection is gone."""
+        if self._foreign:
+            text = self._named()
+        elif not self._done:
+            text = f"{text} in the TLS handshake"
+        elif text == "closed":
+            text = "closed without close_notify"
+        self._closed = True
+        self.owner.connection_lost(self, text)
+
+    # What TLS makes of it
+
+    def _resume(self) -> None:
+        """Goes on with what is there, as far as it is wanted."""
+        if not self._closed and (self._done or self._shake_hands()):
+            self._deliver()
+        self._watch()
+
+    def _shake_hands(self) -> bool:
+        """Whether the handshake is done now."""
+        try:
+            self._tls.do_handshake()
+        except ssl.SSLWantReadError:
+            self._flush()
+            return False
+        except ssl.SSLError as error:
+            self._flush()  # the alert that says so
+            self._lose(failure(error))
+            return False
+        self._done = True
+        self._flush()
+        if early := self._early:
+            self._early = b""
+            self.write((early,))
+        self.owner.secured(self)
+        return True
+
+    def _deliver(self) -> None:
+        while self._wanted and not self._closed:
+            count = self._decrypt()
+            self._flush()  # what TLS itself has to say to it
+            if count:
+                self.owner.data_received(self, self._buffer[:count])
+            if self._end and not count:
+                self._lose(self._end)
+            elif count < len(self._buffer) and not self._end:
+                return
+
+    def _decrypt(self) -> int:
+        """Fills the buffer with as much as there is."""
+        count = 0
+        try:
+            while count < len(self._buffer) and not self._end:
+                read: object = self._tls.read(len(self._buffer) - count, self._buffer[count:])
+                if not read:
+                    self._end = "closed"
+                count += cast("int", read)  # not bytes, where it has a buffer
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLError as error:
+            self._end = failure(error)
+        return count
+
+    def _flush(self) -> None:
+        if self._outgoing.pending:
+            self._transport.write((self._outgoing.read(),))
+
+    def _watch(self) -> None:
+        wanted = self._wanted or not self._done
+        self._transport.read(wanted=wanted and self._transport.unsent < MAX_UNSENT)
+
+    def _named(self) -> str:
+        if self._tls.server_side:
+            return spoken_for_tls(self._foreign)
+        return f"the peer speaks no TLS: it answers with {spoken(self._foreign)}"
+
+    def _lose(self, text: str) -> None:
+        self.close()
+        self.owner.connection_lost(self, text)
