@@ -13,7 +13,7 @@ from ulproxy.policy.decision import Peer
 from ulproxy.policy.endpoints import Endpoint
 from ulproxy.policy.rules import Policy
 from ulproxy.relay.border import Border
-from ulproxy.relay.moves import OpenMove
+from ulproxy.relay.store import OpenMove
 
 LISTENERS: Final = """
 [[listener]]

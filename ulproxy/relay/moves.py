@@ -6,45 +6,25 @@ out. Both are what the archive was told, and are set back here.
 
 A C-MOVE can end before its C-STOREs do: it is cancelled, its association breaks off, or the archive answers
 early. Then it lingers for the associations of the archive that were open at that time, and for no other.
+
+Other processes of the relay open moves too (store.py). They are caught up with before anything is looked up.
 """
 
 from __future__ import annotations
 
 from collections.abc import Container, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Final, NamedTuple
 
 from ulproxy.errors import RemoteProtocolError
 from ulproxy.pdu.types import AbortReason
+from ulproxy.relay.store import Ended, MemoryStore, Named, Opened, OpenMove, Store
 
 # Moves that linger for one association; an archive that keeps one open for days ends thousands meanwhile.
 MAX_LINGERING: Final = 1000
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class OpenMove:
-    """A C-MOVE that went onward and has not been answered finally. AEs by their name in the file.
-
-    `shown_caller`, `shown_destination` and `onward_message_id` are what the archive was told, `message_id` is
-    the caller's.
-    """
-
-    caller: str
-    archive: str
-    destination: str
-    shown_caller: str
-    message_id: int
-    onward_message_id: int
-    shown_destination: str
-
-    def is_same(self, other: OpenMove) -> bool:
-        """Whether it does not matter which of the two a C-STORE is of."""
-        return (self.caller, self.destination, self.message_id) == (
-            other.caller,
-            other.destination,
-            other.message_id,
-        )
+_ALONE: Final = MemoryStore()
 
 
 class Said(NamedTuple):
@@ -84,10 +64,11 @@ class Attendance:
 class _Archive:
     """The moves at one archive, by the Message ID it was told; and how it names them in its C-STOREs."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
         self.open: dict[OpenMove, None] = {}
         self.numbered: dict[int, dict[OpenMove, int]] = {}  # how often each is remembered
         self.attendances: dict[Attendance, None] = {}
+        self.elsewhere = Attendance(name)  # stands for those of other processes
         self.names_originator = True
         self.numbers_moves = True
         self._last = 0x10000
@@ -103,6 +84,12 @@ class _Archive:
             del alike[move]
         if not alike:
             del self.numbered[move.onward_message_id]
+
+    def named(self, habit: Named) -> bool:
+        """Takes in how it names moves; whether that is news."""
+        before = self.names_originator, self.numbers_moves
+        self.names_originator, self.numbers_moves = habit.originator, habit.number
+        return before != (habit.originator, habit.number)
 
     def takes_for_another(self, move: OpenMove) -> bool:
         """Whether a C-STORE of this move could be of one that is not the same."""
@@ -121,15 +108,35 @@ class _Archive:
 
 
 class Moves:
-    """The open C-MOVEs of this process. A peer can open thousands, so none is looked for among all.
+    """The open C-MOVEs of a relay. A peer can open thousands, so none is looked for among all.
 
     `waiting` counts the C-MOVEs that wait for another one to end; `stirred` = one has ended since.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, store: Store = _ALONE) -> None:
+        self._store = store
         self._archives: dict[str, _Archive] = {}
         self.waiting = 0
         self.stirred = False
+
+    def catch_up(self) -> None:
+        """Takes in what other processes have done."""
+        if not self._store.changed():
+            return
+        for change in self._store.load():
+            if isinstance(change, Opened):
+                self._remember(change.move)
+            elif isinstance(change, Ended):
+                self._end(change.move, cut=change.cut)
+            else:
+                self._archive(change.archive).named(change)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """No other process opens a move meanwhile: what is looked up still holds when one is opened."""
+        with self._store.transaction():
+            self.catch_up()
+            yield
 
     def open(self, wanted: OpenMove, taken: Container[int]) -> OpenMove:
         """Remembers a C-MOVE, as it is or with another `onward_message_id`.
@@ -138,28 +145,49 @@ class Moves:
         then another one is told to it, which is not in `taken` either. Raises RemoteProtocolError where none
         is left.
         """
-        known = self._archives.setdefault(wanted.archive, _Archive())
-        move = replace(wanted)  # an identity of its own
-        if known.takes_for_another(move):
-            onward = known.free(taken)
-            if not onward:
-                text = f"no Message ID is left for {wanted.caller} to {wanted.archive}"
-                raise RemoteProtocolError(text, AbortReason.NOT_SPECIFIED)
-            move = replace(wanted, onward_message_id=onward)
-        known.open[move] = None
-        known.remember(move)
+        with self.alone():
+            known = self._archive(wanted.archive)
+            move = replace(wanted)  # an identity of its own
+            if known.takes_for_another(move):
+                onward = known.free(taken)
+                if not onward:
+                    text = f"no Message ID is left for {wanted.caller} to {wanted.archive}"
+                    raise RemoteProtocolError(text, AbortReason.NOT_SPECIFIED)
+                move = replace(wanted, onward_message_id=onward)
+            self._remember(move)
+            self._store.add(move)
         return move
 
     def close(self, move: OpenMove, *, cut: bool = False) -> None:
         """Forgets a C-MOVE that was answered; `cut` = it was cancelled, or its association ended."""
+        if self._end(move, cut=cut):
+            self._store.remove(move, cut=cut)
+
+    def _archive(self, name: str) -> _Archive:
+        known = self._archives.get(name)
+        if known is None:
+            known = self._archives[name] = _Archive(name)
+        return known
+
+    def _remember(self, move: OpenMove) -> None:
+        known = self._archive(move.archive)
+        known.open[move] = None
+        known.remember(move)
+
+    def _end(self, move: OpenMove, *, cut: bool) -> bool:
         known = self._archives.get(move.archive)
         if known is None or move not in known.open:
-            return
+            return False
         del known.open[move]
         for attendance in known.attendances:
             self._linger(known, attendance, move, cut=cut)
+        if (
+            self._store.shared
+        ):  # C-STOREs of it may still come there, so its Message ID is not free yet
+            self._linger(known, known.elsewhere, move, cut=cut)
         known.forget(move)
         self.stirred = self.waiting > 0
+        return True
 
     def _linger(
         self, known: _Archive, attendance: Attendance, move: OpenMove, *, cut: bool
@@ -173,8 +201,9 @@ class Moves:
 
     def attend(self, archive: str) -> Attendance:
         """The archive has an association that C-STOREs may come on; to be given back with `leave`."""
+        self.catch_up()  # what has ended by now is not of this association
         attendance = Attendance(archive)
-        self._archives.setdefault(archive, _Archive()).attendances[attendance] = None
+        self._archive(archive).attendances[attendance] = None
         return attendance
 
     def leave(self, attendance: Attendance) -> None:
@@ -191,11 +220,13 @@ class Moves:
 
     def at(self, archive: str) -> tuple[OpenMove, ...]:
         """What this archive has been asked to move and has not finished."""
+        self.catch_up()
         known = self._archives.get(archive)
         return () if known is None else tuple(known.open)
 
     def causing(self, archive: str, said: Said, attendance: Attendance | None) -> list[OpenMove]:
         """The moves that a C-STORE may be of; what ended by itself is asked last: nothing is due of it."""
+        self.catch_up()
         known = self._archives.get(archive)
         if known is None:
             return []
@@ -206,14 +237,16 @@ class Moves:
 
     def named(self, archive: str, *, originator: bool, number: bool) -> None:
         """What an archive said in the C-STORE of a move: the caller's title, its Message ID."""
-        known = self._archives.setdefault(archive, _Archive())
-        known.names_originator, known.numbers_moves = originator, number
+        habit = Named(archive, originator, number)
+        if self._archive(archive).named(habit):
+            self._store.name(habit)
 
     def must_wait(self, wanted: OpenMove, *, silent: bool) -> bool:
         """Whether a move could not be told from one that is open, at an archive that does not number them.
 
         `silent` = the configuration says that it names no originator; else its last C-STORE tells.
         """
+        self.catch_up()
         known = self._archives.get(wanted.archive)
         if known is None or (known.numbers_moves and not silent):
             return False

@@ -8,7 +8,7 @@ from typing import Final
 
 from ulproxy.dimse.command import CommandSet, Element
 from ulproxy.relay.effects import Operation
-from ulproxy.relay.moves import OpenMove
+from ulproxy.relay.store import OpenMove
 
 _COUNTS: Final = (
     Element.NUMBER_OF_COMPLETED_SUB_OPERATIONS,

@@ -1,0 +1,148 @@
+"""What has to be known beyond one association of one process: open C-MOVEs, storage commitment requests.
+
+The shell implements both on files that all processes of a relay share; here are their interfaces, and what
+does where there is one process. Nothing here raises: where a file fails, each process goes on with what it
+knows itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Final, NamedTuple, Protocol
+
+# Storage commitment requests in memory; a modality makes one for each study.
+MAX_COMMITMENTS: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OpenMove:
+    """A C-MOVE that went onward and has not been answered finally. AEs by their name in the file.
+
+    `shown_caller`, `shown_destination` and `onward_message_id` are what the archive was told, `message_id` is
+    the caller's.
+    """
+
+    caller: str
+    archive: str
+    destination: str
+    shown_caller: str
+    message_id: int
+    onward_message_id: int
+    shown_destination: str
+
+    def is_same(self, other: OpenMove) -> bool:
+        """Whether it does not matter which of the two a C-STORE is of."""
+        return (self.caller, self.destination, self.message_id) == (
+            other.caller,
+            other.destination,
+            other.message_id,
+        )
+
+
+class Opened(NamedTuple):
+    """Another process has opened a move."""
+
+    move: OpenMove
+
+
+class Ended(NamedTuple):
+    """A move that another process had opened is over; `cut` = cancelled, or its association ended."""
+
+    move: OpenMove
+    cut: bool
+
+
+class Named(NamedTuple):
+    """How an archive says in C-STOREs which move they are of: by the caller's title, by its Message ID."""
+
+    archive: str
+    originator: bool
+    number: bool
+
+
+Change = Opened | Ended | Named
+
+
+class Store(Protocol):
+    """Where the processes of a relay tell each other of their moves."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether there is, or has been, another process."""
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """No other process is in one meanwhile. Within another one it does nothing."""
+
+    def add(self, move: OpenMove) -> None:
+        """This process has opened a move."""
+
+    def remove(self, move: OpenMove, *, cut: bool) -> None:
+        """It is over."""
+
+    def name(self, habit: Named) -> None:
+        """This process has learnt it."""
+
+    def changed(self) -> bool:
+        """Whether `load` has anything; asked for each C-STORE, so it takes no time."""
+
+    def load(self) -> Iterable[Change]:
+        """What the other processes have told since the last time, in their order."""
+
+
+class MemoryStore:
+    """The store of a process that is alone: there is nobody to tell."""
+
+    shared = False
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Nobody could interfere."""
+        return nullcontext()
+
+    def add(self, move: OpenMove) -> None:
+        """`Moves` remembers it."""
+
+    def remove(self, move: OpenMove, *, cut: bool) -> None:
+        """Likewise."""
+
+    def name(self, habit: Named) -> None:
+        """Likewise."""
+
+    def changed(self) -> bool:
+        """Nobody changes anything."""
+        return False
+
+    def load(self) -> Iterable[Change]:
+        """Nobody has told anything."""
+        return ()
+
+
+class Commitments(Protocol):
+    """Who asked an archive for storage commitment: the result comes on its own association (PS3.4 J.3.3)."""
+
+    def remember(self, archive: str, transaction_uid: str, asked_by: str) -> None:
+        """Names of AEs in the file, and Transaction UID (0008,1195); of two requests the last one counts."""
+
+    def asked_by(self, archive: str, transaction_uid: str) -> str:
+        """The name of the AE that asked; empty where it is not known (any more)."""
+
+
+class MemoryCommitments:
+    """The last `most` requests, until the process ends."""
+
+    def __init__(self, most: int = MAX_COMMITMENTS) -> None:
+        self._most = most
+        self._asked_by: dict[tuple[str, str], str] = {}
+
+    def remember(self, archive: str, transaction_uid: str, asked_by: str) -> None:
+        """See `Commitments`."""
+        key = archive, transaction_uid
+        self._asked_by.pop(key, None)
+        self._asked_by[key] = asked_by
+        if len(self._asked_by) > self._most:
+            del self._asked_by[next(iter(self._asked_by))]
+
+    def asked_by(self, archive: str, transaction_uid: str) -> str:
+        """See `Commitments`."""
+        return self._asked_by.get((archive, transaction_uid), "")
