@@ -51,12 +51,16 @@ class Forward:
 
 @dataclass(frozen=True, slots=True)
 class Fan:
-    """The association goes to all of these members of a group; query contexts in one transfer syntax."""
+    """The association goes to all of these members of a group; query contexts in one transfer syntax.
+
+    `left_out` says of the other members why they are not asked, in words for the log.
+    """
 
     caller: ApplicationEntity
     group: Group
     members: tuple[Forward, ...]
     refused: dict[int, Result]
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

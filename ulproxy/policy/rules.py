@@ -248,17 +248,21 @@ class Policy:
         asked = fanned(request.presentation_contexts, scp_of(request.user_information.roles))
         narrowed = replace(request, presentation_contexts=asked)
         members: list[Forward] = []
+        left_out: list[str] = []
         rejection = Reject(
             CALLED_AE_TITLE_NOT_RECOGNIZED,
             f"no rule lets {caller.name} call a member of {group.title} that has an address",
         )
         for member in (self._by_name[name] for name in group.members):
             if member is caller:
+                left_out.append(f"{caller.name} is the caller itself")
                 continue
             decision = self._forward(narrowed, caller, member, is_destination=False)
             if isinstance(decision, Forward):
                 members.append(decision)
-            elif decision.rejection == NO_REASON:
+                continue
+            left_out.append(decision.text)
+            if decision.rejection == NO_REASON:
                 rejection = decision
         if not members:
             if not asked and rejection.rejection == NO_REASON:
@@ -270,7 +274,7 @@ class Policy:
             for c in request.presentation_contexts
             if c.context_id not in offered
         }
-        return Fan(caller, group, tuple(members), refused)
+        return Fan(caller, group, tuple(members), refused, tuple(left_out))
 
     def _is_destination(
         self, rule: Rule, caller: ApplicationEntity, destination: ApplicationEntity
