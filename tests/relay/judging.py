@@ -7,6 +7,7 @@ from ulproxy.dimse.command import CommandSet, decode
 from ulproxy.dimse.message import Message
 from ulproxy.policy.rules import Policy
 from ulproxy.relay.effects import End
+from ulproxy.relay.store import MemoryCommitments
 from ulproxy.relay.gate import Gate, Grounds
 from ulproxy.relay.moves import Moves
 from ulproxy.relay.retrieval import Retrieval
@@ -37,7 +38,7 @@ def gate(
 
 
 def grounds(policy: Policy, moves: Moves | None = None) -> Grounds:
-    return Grounds(policy, Retrieval(policy, moves or Moves(), None))
+    return Grounds(policy, Retrieval(policy, moves or Moves(), None), MemoryCommitments())
 
 
 def message(elements: wire.Elements, context_id: int = VERIFICATION) -> Message:

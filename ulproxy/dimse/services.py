@@ -106,6 +106,11 @@ def names_aes(abstract_syntax: str) -> bool:
     return not possible_services(abstract_syntax).isdisjoint(_NAMING)
 
 
+def is_commitment(abstract_syntax: str) -> bool:
+    """Whether it is that of storage commitment."""
+    return Service.COMMITMENT in possible_services(abstract_syntax)
+
+
 def is_get(abstract_syntax: str) -> bool:
     """Whether a C-GET-RQ here is the service `get`, which allows the C-STOREs it causes; `other` does not."""
     return service_of(abstract_syntax, CommandField.C_GET_RQ) is Service.GET

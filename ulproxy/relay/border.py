@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from ulproxy.policy.rules import Policy
 from ulproxy.relay.admission import Admission
 from ulproxy.relay.moves import Moves
+from ulproxy.relay.store import Commitments, MemoryCommitments
 
 
 @dataclass
@@ -19,6 +20,7 @@ class Border:
 
     policy: Policy
     moves: Moves = field(default_factory=Moves)
+    commitments: Commitments = field(default_factory=MemoryCommitments)
     admission: Admission = field(default_factory=Admission)
     clock: Callable[[], float] = lambda: 0.0
     audited: bool = False

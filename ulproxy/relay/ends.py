@@ -66,7 +66,8 @@ class Ends:
         self.request: AAssociateRQ | None = None
         self.contexts: dict[int, Context] = {}
         self.ended = False
-        self.facts: dict[str, object] = {}
+        self.facts: dict[str, object] = {}  # for the log: who the AEs are, and by which rule
+        self._observed: dict[str, None] = {}
         self._admitted: list[Admitted] = []
         self._gates: list[Gate] = []
         self._attendance: Attendance | None = None
@@ -173,7 +174,7 @@ class Ends:
             border = self.border
             retrieval = Retrieval(self.policy, border.moves, self._attendance)
             auditor = Auditor(border.clock, self.effects.append) if border.audited else None
-            self._grounds = Grounds(self.policy, retrieval, auditor)
+            self._grounds = Grounds(self.policy, retrieval, border.commitments, auditor)
         gate = Gate(self._grounds, caller, callee, self.contexts, group)
         self._gates.append(gate)
         return gate
@@ -218,6 +219,12 @@ class Ends:
         if self._attendance is not None:
             self.border.moves.leave(self._attendance)
         self.effects.append(self._record(outcome, rejection, warning=warning))
+
+    def observed(self, texts: tuple[str, ...]) -> None:
+        """What the rules would have refused, if they were enforced."""
+        self._observed |= dict.fromkeys(texts)
+        if self._observed:
+            self.facts["would_be_refused"] = "; ".join(self._observed)
 
     def who(self) -> dict[str, object]:
         """What was asked by whom of whom, and the AEs that the titles turned out to be."""

@@ -53,11 +53,9 @@ class FanOut(SeveralLegs):
         super().__init__(ends, exchange, decision.caller)
         self._group = decision.group.title
         self._queries: list[Query] = []
-        for forward in decision.members:
-            gate = ends.gate(decision.caller, forward.callee, self._group)
-            self._members[forward.callee.name] = Member(forward, gate)
         ends.facts["group"] = self._group
-        ends.facts["callee"] = ", ".join(self._members)
+        for forward in decision.members:
+            self._know(forward, self._group)
 
     def start(self) -> None:
         """Calls all members."""

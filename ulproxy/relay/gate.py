@@ -6,20 +6,22 @@ C-GET on the same association, those of an open C-MOVE on another. A response pa
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, NamedTuple
 
 from ulproxy.dimse.command import CommandField, CommandSet, Element, Status, response
 from ulproxy.dimse.message import Message
-from ulproxy.dimse.services import is_get, names_aes, service_of
+from ulproxy.dimse.services import Service, is_get, names_aes, service_of
+from ulproxy.dimse.transaction import transaction_uid
 from ulproxy.errors import RemoteProtocolError
 from ulproxy.pdu.types import AbortReason
 from ulproxy.policy.model import ApplicationEntity, Rule
 from ulproxy.policy.rules import Policy
 from ulproxy.relay.effects import End, Operation, printable
-from ulproxy.relay.moves import OpenMove
 from ulproxy.relay.operation import Auditor, OpenOperation
 from ulproxy.relay.retrieval import Changes, Retrieval
+from ulproxy.relay.store import Commitments, OpenMove
 from ulproxy.relay.verdict import Context, Drop, Pass, Respond, Titles, Verdict, Wait
 
 # Message IDs have 16 bits; a peer that has this many unanswered does not wait for answers at all.
@@ -32,9 +34,11 @@ _REQUESTS: Final = frozenset(int(field) for field in CommandField)
 _C_STORE_RQ: Final = int(CommandField.C_STORE_RQ)
 _C_GET_RQ: Final = int(CommandField.C_GET_RQ)
 _C_MOVE_RQ: Final = int(CommandField.C_MOVE_RQ)
+_N_ACTION_RQ: Final = int(CommandField.N_ACTION_RQ)
 _C_CANCEL_RQ: Final = int(CommandField.C_CANCEL_RQ)
 _ERROR_COMMENT: Final = int(Element.ERROR_COMMENT)
 _CANCEL: Final = int(Status.CANCEL)
+_HIDES: Final = "the SOP class names AEs, that of its presentation context does not"
 
 
 class Grounds(NamedTuple):
@@ -42,6 +46,7 @@ class Grounds(NamedTuple):
 
     policy: Policy
     retrieval: Retrieval
+    commitments: Commitments
     auditor: Auditor | None = None
 
 
@@ -60,13 +65,12 @@ class Gate:
         contexts: dict[int, Context],
         group: str = "",
     ) -> None:
-        self._policy, self._retrieval, self._auditor = grounds
+        self._policy, self._retrieval, self._commitments, self._auditor = grounds
         self._contexts = contexts
         self._ae = {_INBOUND: caller, _ONWARD: callee}
         self._group = group
         self._allowed: dict[tuple[End, str, int], Rule | None] = {}
         self._crosses = caller.network != callee.network
-        self._enforces = self._policy.config.relay.enforce
         self._outstanding: dict[End, list[OpenOperation]] = {_INBOUND: [], _ONWARD: []}
 
     def close(self) -> None:
@@ -109,13 +113,11 @@ class Gate:
         changes: Changes = {}
         abstract_syntax = self._contexts[message.context_id].abstract_syntax
         caused = command.request == _C_STORE_RQ and self._sub_operation(sender, command, changes)
-        observed = ""
         rule = None if caused else self._rule(sender, abstract_syntax, command.request)
+        text = self._elsewhere(sender, command, abstract_syntax, caused=caused)
         if not caused and rule is None:
-            observed = f"no rule lets {asking.name} ask {asked.name} for {command.request:04X}H"
-            if self._enforces:
-                return self._refused(sender, message, Status.NOT_AUTHORIZED, observed)
-        if text := self._elsewhere(sender, command, abstract_syntax, caused=caused):
+            text = f"no rule lets {asking.name} ask {asked.name} for {command.request:04X}H"
+        if text and (text == _HIDES or not self._policy.observes):
             return self._refused(sender, message, Status.NOT_AUTHORIZED, text)
         operations = self._outstanding[sender]
         if len(operations) >= MAX_OUTSTANDING:  # before a move is opened, which nobody would close
@@ -131,8 +133,27 @@ class Gate:
             if isinstance(opened, Wait):
                 return opened
             move = opened
+            text = text or self._retrieval.observed(asking, asked, command)
         operation = self._begun(sender, message, move, rule)
-        return self._passed(sender, message, changes, operation, observed)
+        passed = self._passed(sender, message, changes, operation, text)
+        if command.request == _N_ACTION_RQ and passed.titles is not None:
+            return passed._replace(seen=self._commitment(asking, asked, message))
+        return passed
+
+    def _commitment(
+        self, asking: ApplicationEntity, asked: ApplicationEntity, message: Message
+    ) -> Callable[[bytes], None] | None:
+        """Remembers who asks, where the result will be sent to a title that others have too (PS3.4 J.3.3)."""
+        context = self._contexts[message.context_id]
+        commitment = service_of(context.abstract_syntax, _N_ACTION_RQ) is Service.COMMITMENT
+        if not commitment or not self._policy.names.is_hidden(asking, asked.network):
+            return None
+
+        def remember(data_set: bytes) -> None:
+            if uid := transaction_uid(data_set, context.transfer_syntax):
+                self._commitments.remember(asked.name, uid, asking.name)
+
+        return remember
 
     def _begun(
         self, sender: End, message: Message, move: OpenMove | None, rule: Rule | None
@@ -173,12 +194,12 @@ class Gate:
             if sop_class in ("", abstract_syntax):
                 continue
             if self._crosses and names_aes(sop_class) and not names_aes(abstract_syntax):
-                return "the SOP class names AEs, that of its presentation context does not"
+                return _HIDES
             meant = service_of(sop_class, command.request)
             if caused or meant is service_of(abstract_syntax, command.request):
                 continue
             allowed = self._policy.may_send(asking, asked, sop_class, command.request)
-            if self._enforces and not allowed:
+            if not allowed:
                 return f"no rule lets {asking.name} ask {asked.name} for the service {meant}"
         return ""
 

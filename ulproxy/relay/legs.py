@@ -61,6 +61,15 @@ class SeveralLegs(Conduct):
         self._told = 0  # the maximum length that the caller was told, in bytes; 0 = no limit
         ends.facts["caller"] = caller.name
 
+    def _know(self, forward: Forward, group: str = "") -> Member:
+        """One more AE, which has no leg yet."""
+        ends = self._ends
+        gate = ends.gate(self._caller, forward.callee, group)
+        member = self._members[forward.callee.name] = Member(forward, gate)
+        ends.facts["callee"] = ", ".join(self._members)
+        ends.observed(forward.observed)
+        return member
+
     @abstractmethod
     def _candidates_changed(self, failure: Failure | None) -> None:
         """An AE has answered, or failed, while the caller waits for its own answer."""

@@ -32,6 +32,7 @@ class Local(Conduct):
     def __init__(self, ends: Ends, decision: Answer) -> None:
         self._ends = ends
         self._decision = decision
+        ends.observed(decision.observed)
 
     def start(self) -> None:
         """Accepts."""

@@ -9,7 +9,8 @@ from ulproxy.dimse.command import CommandSet, Element, Status, response
 from ulproxy.policy.model import ApplicationEntity
 from ulproxy.policy.rules import Policy
 from ulproxy.relay.effects import printable
-from ulproxy.relay.moves import Attendance, Moves, OpenMove, Said
+from ulproxy.relay.moves import Attendance, Moves, Said
+from ulproxy.relay.store import OpenMove
 from ulproxy.relay.verdict import Respond, Wait
 
 _ORIGINATOR_TITLE: Final = int(Element.MOVE_ORIGINATOR_AE_TITLE)
@@ -57,13 +58,23 @@ class Retrieval:
             command.message_id,
             shown,
         )
-        if self._moves.must_wait(wanted, silent=not archive.move_originator):
-            return Wait(f"{archive.name} does not say which C-MOVE a C-STORE is of")
-        move = self._moves.open(wanted, taken)
+        with self._moves.alone():
+            if self._moves.must_wait(wanted, silent=not archive.move_originator):
+                return Wait(f"{archive.name} does not say which C-MOVE a C-STORE is of")
+            move = self._moves.open(wanted, taken)
         changes[Element.MOVE_DESTINATION] = shown
         if move.onward_message_id != move.message_id:
             changes[Element.MESSAGE_ID] = move.onward_message_id
         return move
+
+    def observed(
+        self, asking: ApplicationEntity, archive: ApplicationEntity, command: CommandSet
+    ) -> str:
+        """Why the rules would have refused the destination, if they were enforced; empty = they would not."""
+        title = command.text(Element.MOVE_DESTINATION)
+        if self._policy.move_rule(asking, archive, title) is not None:
+            return ""
+        return self._policy.no_destination(asking, archive, printable(title))
 
     def causing(
         self,

@@ -8,29 +8,39 @@ association at a time; and whom a later one is for is called then.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
-from ulproxy.dimse.command import CommandField, Status, response
+from ulproxy.dimse.command import CommandField, Status, command_name, response
 from ulproxy.dimse.message import Message
-from ulproxy.dimse.services import VERIFICATION, Service, possible_services
+from ulproxy.dimse.services import VERIFICATION, is_commitment
+from ulproxy.dimse.transaction import transaction_uid
 from ulproxy.pdu.fsm import State
 from ulproxy.pdu.types import IMPLICIT_VR_LITTLE_ENDIAN, TEMPORARY_CONGESTION
-from ulproxy.policy.decision import Forward, Reject, Shared
-from ulproxy.relay.effects import End, StartTimer, StopTimer, Timer
+from ulproxy.policy.decision import Reject, Shared
+from ulproxy.relay.effects import End, Record, StartTimer, StopTimer, Timer
 from ulproxy.relay.ends import Ends, Failure
 from ulproxy.relay.exchange import Exchange
 from ulproxy.relay.legs import Member, SeveralLegs
 from ulproxy.relay.local import judge_own
 from ulproxy.relay.negotiate import least, several_answer
 from ulproxy.relay.side import Leg, Side
-from ulproxy.relay.verdict import Drop, Hold, Respond, Verdict
+from ulproxy.relay.verdict import Collect, Drop, Hold, Pass, Respond, Verdict
 
 # AEs that are asked at once what they accept; what others accept shows when something comes for them.
 MAX_PROBED: Final = 32
 _MODEST: Final = 16384  # the maximum length that is told before any AE has said its own, in bytes
+MAX_REPORTS: Final = 16  # storage commitment results that wait for the AE that asked to be called
 _C_STORE_RQ: Final = int(CommandField.C_STORE_RQ)
+_N_EVENT_REPORT_RQ: Final = int(CommandField.N_EVENT_REPORT_RQ)
 _C_ECHO_RQ: Final = int(CommandField.C_ECHO_RQ)
 _C_CANCEL_RQ: Final = int(CommandField.C_CANCEL_RQ)
+
+
+class Report(NamedTuple):
+    """A storage commitment result."""
+
+    message: Message
+    data_set: bytes
 
 
 class ByMessage(SeveralLegs):
@@ -43,6 +53,7 @@ class ByMessage(SeveralLegs):
         self._awaited: Member | None = None  # whom the held message is for
         self._last_failure = Failure("nobody could be called", TEMPORARY_CONGESTION)
         self._settled = False
+        self._waiting_reports: list[tuple[Member, Report]] = []
 
     def start(self) -> None:
         """Asks everybody that something is being moved to."""
@@ -82,6 +93,8 @@ class ByMessage(SeveralLegs):
             return judge_own(message)
         if command.command_field == _C_STORE_RQ:
             return self._store(message)
+        if command.command_field == _N_EVENT_REPORT_RQ and is_commitment(abstract_syntax):
+            return Collect(lambda data_set: self._report(Report(message, data_set)))
         text = "nothing but C-STOREs of C-MOVEs can be asked of the relay's own title"
         return Respond(response(command, Status.NOT_AUTHORIZED), text)
 
@@ -109,6 +122,37 @@ class ByMessage(SeveralLegs):
             return Respond(response(command, Status.SOP_CLASS_NOT_SUPPORTED), text)
         ends.inbound.target = member.leg
         return member.gate.judge(End.INBOUND, message)
+
+    def _report(self, report: Report) -> None:
+        """Passes a storage commitment result on to the AE that asked for it, which is called first."""
+        ends, message = self._ends, report.message
+        syntax = ends.contexts[message.context_id].transfer_syntax
+        uid = transaction_uid(report.data_set, syntax)
+        name = ends.border.commitments.asked_by(self._caller.name, uid)
+        member = self._destination(name) if name else "nobody is known to have asked for it"
+        if isinstance(member, str) or len(self._waiting_reports) >= MAX_REPORTS:
+            command = response(message.command, Status.PROCESSING_FAILURE)
+            self._exchange.answer(ends.inbound, message.context_id, command)
+            text = member if isinstance(member, str) else f"{MAX_REPORTS} results wait already"
+            self._record(message, text)
+        elif member.leg is None or member.accepted is None:
+            self._waiting_reports.append((member, report))
+        else:
+            self._pass_report(member, member.leg, report)
+
+    def _pass_report(self, member: Member, leg: Leg, report: Report) -> None:
+        verdict = member.gate.judge(End.INBOUND, report.message)
+        inbound, context_id = self._ends.inbound, report.message.context_id
+        if isinstance(verdict, Pass):
+            self._exchange.deliver(inbound, leg, context_id, verdict, report.data_set)
+        elif isinstance(verdict, Respond):
+            self._exchange.answer(inbound, context_id, verdict.command)
+            self._record(report.message, verdict.text)
+
+    def _record(self, message: Message, text: str) -> None:
+        name = command_name(message.command.command_field)
+        facts: dict[str, object] = {"command": name, "why": text}
+        self._ends.effects.append(Record("message refused", facts, warning=True))
 
     def _destination(self, name: str) -> Member | str:
         """Who is meant, with a leg that stands or is being opened; or why there is none."""
@@ -143,12 +187,6 @@ class ByMessage(SeveralLegs):
     def _is_too_small(self, leg: Leg) -> bool:
         return leg.maximum_length != 0 and least(leg.maximum_length, self._told) != self._told
 
-    def _know(self, forward: Forward) -> Member:
-        gate = self._ends.gate(self._caller, forward.callee)
-        member = self._members[forward.callee.name] = Member(forward, gate)
-        self._ends.facts["callee"] = ", ".join(self._members)
-        return member
-
     def _settle_for(self, member: Member) -> None:
         if not self._settled:
             self._settled = True
@@ -157,7 +195,16 @@ class ByMessage(SeveralLegs):
                     self._let_go(other)
 
     def _joined(self) -> None:
-        """The message that waits for it is judged again, since it is not connecting any more."""
+        """A C-STORE that waits for it is judged again, since it is not connecting; results are passed on."""
+        self._retry_reports()
+
+    def _retry_reports(self) -> None:
+        reports, self._waiting_reports = self._waiting_reports, []
+        for member, report in reports:
+            if member.connecting:
+                self._waiting_reports.append((member, report))
+            else:
+                self._report(report)
 
     def _lost(self, member: Member, leg: Leg, failure: Failure) -> None:
         """What it has been sent cannot be answered for; but nothing is lost with one that is idle."""
@@ -165,6 +212,8 @@ class ByMessage(SeveralLegs):
         receiving = inbound.passing and inbound.target is leg
         if receiving or leg.messages.under_way or not member.gate.idle:
             self._give_up(failure)
+        else:
+            self._retry_reports()
 
     def _candidates_changed(self, failure: Failure | None) -> None:
         """Accepts as soon as all have answered, or some have and the archive has waited enough."""
@@ -196,7 +245,7 @@ class ByMessage(SeveralLegs):
             context.context_id: context.transfer_syntaxes[0]
             for forward in reversed(self._decision.reported)
             for context in forward.offered
-            if Service.COMMITMENT in possible_services(context.abstract_syntax)
+            if is_commitment(context.abstract_syntax)
         }
 
     def _accepted(self, answers: list[dict[int, str]]) -> dict[int, str]:

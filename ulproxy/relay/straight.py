@@ -25,8 +25,7 @@ class Straight(Conduct):
         ends.facts |= {"caller": forward.caller.name, "callee": forward.callee.name}
         if forward.rule is not None:
             ends.facts["rule"] = forward.rule.number
-        if forward.observed:
-            ends.facts["would_be_refused"] = "; ".join(forward.observed)
+        ends.observed(forward.observed)
 
     def start(self) -> None:
         """Calls the callee."""

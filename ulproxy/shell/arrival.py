@@ -10,17 +10,22 @@ from dataclasses import dataclass
 from structlog.typing import FilteringBoundLogger
 
 from ulproxy.policy.endpoints import IpAddress
+from ulproxy.watch.audit_entry import Source
 from ulproxy.watch.log import logger
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A connection of a listener's network; `began` is the loop's time, `log` names it on every line."""
+    """A connection of a listener's network; `began` is the loop's time, `log` names it on every line.
+
+    `origin` is what the audit trail calls it.
+    """
 
     network: str
     address: IpAddress
     began: float
     log: FilteringBoundLogger
+    origin: Source
 
     @property
     def source(self) -> str:
@@ -34,5 +39,5 @@ def arrived(sock: socket.socket, network: str, now: float) -> Arrival:
     address = ipaddress.ip_address(host.partition("%")[0])
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
-    log = logger(id=secrets.token_hex(4), network=network, peer=f"{host}:{port}")
-    return Arrival(network, address, now, log)
+    origin = Source(secrets.token_hex(4), network, f"{host}:{port}")
+    return Arrival(network, address, now, logger(**origin._asdict()), origin)

@@ -12,7 +12,9 @@ import ssl
 from typing import Protocol
 
 from ulproxy.relay.border import Border
+from ulproxy.relay.effects import Record
 from ulproxy.shell.arrival import Arrival
+from ulproxy.shell.audit import Audit
 from ulproxy.shell.secure import Secure
 from ulproxy.shell.transport import Link
 from ulproxy.watch.log import say
@@ -24,6 +26,7 @@ class Reception(Protocol):
     loop: asyncio.AbstractEventLoop
     border: Border
     buffer: memoryview
+    audit: Audit
 
     def secured(self, handshake: Handshake) -> None:
         """It is known who calls; whoever takes over sets the owner of the link."""
@@ -80,5 +83,8 @@ class Handshake:
         """It will not be a session."""
         self._timer.cancel()
         seconds = round(self._reception.loop.time() - self.arrival.began, 3)
-        say(self.arrival.log.info, "connection ended", outcome=text, seconds=seconds)
+        facts = {"outcome": f"no TLS session: {text}", "seconds": seconds}
+        say(self.arrival.log.warning, "connection ended", **facts)
+        record = Record("connection ended", facts, warning=True)
+        self._reception.audit.record(self.arrival.origin, record)
         self._reception.failed(self)

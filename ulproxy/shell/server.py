@@ -15,6 +15,7 @@ from ulproxy.policy.model import Config, Listener
 from ulproxy.policy.rules import Policy
 from ulproxy.relay.border import Border
 from ulproxy.shell.arrival import arrived
+from ulproxy.shell.audit import Audit
 from ulproxy.shell.handshake import Handshake
 from ulproxy.shell.listen import Port, open_socket
 from ulproxy.shell.pending import Pending
@@ -32,7 +33,8 @@ class Server:
 
     def __init__(self, path: Path, config: Config, announce: Callable[[str], None]) -> None:
         self.loop = asyncio.get_running_loop()
-        self.border = Border(Policy(config))
+        self.border = Border(Policy(config), clock=self.loop.time)
+        self.audit = Audit(self.loop, self.border, path)
         self.tls = Contexts(config)
         self.buffer = memoryview(bytearray(RECEIVE_BUFFER))
         self._path = path
@@ -56,9 +58,11 @@ class Server:
         for number in (signal.SIGTERM, signal.SIGINT):
             self.loop.add_signal_handler(number, self._stop, number)
         self.loop.add_signal_handler(signal.SIGHUP, self.reload)
+        self.audit.start(self.border.policy.config)
         self._start(self._ports)
         await self._stopping.wait()
         await self._drain(drain)
+        self.audit.close()
 
     def _listen(self, listeners: tuple[Listener, ...]) -> list[Port]:
         """Opens all of them, or none."""
@@ -160,14 +164,17 @@ class Server:
                     key=problem.key,
                     why=problem.text,
                 )
+            self.audit.refuse_reload(str(error))
             return
         except OSError as error:
             say(self._log.error, "reload refused", why=error.strerror)
+            self.audit.refuse_reload(str(error.strerror))
             return
         self.tls = contexts
         self.border.policy = policy = Policy(config)
         associations = self.border.admission.total
         say(self._log.info, "reloaded", file=str(self._path), associations=associations)
+        self.audit.reload(config)
         if config.relay.on_revoke == "abort":
             for session in list(self._sessions):
                 if session.join.would_be_refused(policy):

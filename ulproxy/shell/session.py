@@ -10,6 +10,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final, ParamSpec, Protocol
 
 from ulproxy.policy.decision import Peer
@@ -21,6 +22,7 @@ from ulproxy.relay.effects import (
     Effect,
     End,
     OpenTransport,
+    Operation,
     Record,
     SendData,
     StartTimer,
@@ -29,6 +31,7 @@ from ulproxy.relay.effects import (
 )
 from ulproxy.relay.join import Join
 from ulproxy.shell.arrival import Arrival
+from ulproxy.shell.audit import Audit
 from ulproxy.shell.connect import connect, reason
 from ulproxy.shell.secure import Secure
 from ulproxy.shell.tls import Contexts, server_name
@@ -48,6 +51,7 @@ class House(Protocol):
     border: Border
     buffer: memoryview
     tls: Contexts
+    audit: Audit
 
     def changed(self, session: Session) -> None:
         """The session may have asked for an association, or be over."""
@@ -70,6 +74,7 @@ class Session:
         self.join = Join(house.border, Peer(arrival.network, arrival.address, certificate))
         self._began = arrival.began
         self._log = arrival.log
+        self._origin = arrival.origin
         self._transports: dict[End, Link] = {End.INBOUND: self._inbound(inbound)}
         self._securing: dict[End, Endpoint] = {}  # onward, while the TLS handshake goes on
         self._timers: dict[tuple[End, Timer], asyncio.TimerHandle] = {}
@@ -150,8 +155,7 @@ class Session:
             self._close(end)
         with suppress(Exception):
             for effect in self.join.abandon():
-                if isinstance(effect, Record):
-                    self._record(effect)
+                self._perform(effect)
 
     # What the join asks for
 
@@ -185,6 +189,8 @@ class Session:
                 self._stop_timer(end, timer)
             case Record():
                 self._record(effect)
+            case Operation():
+                self._house.audit.operation(self._origin, effect)
             case _:
                 raise AssertionError(effect)
 
@@ -262,10 +268,12 @@ class Session:
             transport.close()
 
     def _record(self, record: Record) -> None:
-        facts = record.facts
-        if record.event.endswith(" ended"):
-            facts = {**facts, "seconds": round(self._loop.time() - self._began, 3)}
-        say(self._log.warning if record.warning else self._log.info, record.event, **facts)
+        if record.event.endswith((" ended", " rejected")):
+            seconds = round(self._loop.time() - self._began, 3)
+            record = replace(record, facts={**record.facts, "seconds": seconds})
+        log = self._log.warning if record.warning else self._log.info
+        say(log, record.event, **record.facts)
+        self._house.audit.record(self._origin, record)
 
     # Timers
 
