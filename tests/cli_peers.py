@@ -62,6 +62,17 @@ def config(
     return CONFIG.format(inside=inside, outside=outside, pacs=pacs, connect=connect, more=more)
 
 
+TLS = '\ntls = {{ certificate = "{0}.pem", key = "{0}.key", ca = "a.pem", client_certificate = "{1}" }}'
+
+
+def over_tls(name="a", asks="required"):
+    """The file with TLS towards the inside."""
+    tls = TLS.format(name, asks)
+    return config().replace(
+        '"\n\n[[listener]]\nnetwork = "out', f'"{tls}\n\n[[listener]]\nnetwork = "out'
+    )
+
+
 def called(*arguments: object) -> Result:
     """What the command prints; an exception that is no exit is the test's."""
     result = CliRunner().invoke(main, [str(one) for one in arguments])

@@ -1,4 +1,4 @@
-"""The command line: what it prints, where, and its exit codes. test_cli_echo.py has `ulproxy echo`."""
+"""The command line: what it prints, where, and its exit codes; test_cli_*.py have single commands."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ import pytest
 import structlog
 
 import ulproxy
-from tests.cli_peers import RULE, called, config
+from tests.cli_peers import RULE, called, config, over_tls
+from tests.policy.pki import write_pair
 from ulproxy.cli import main
 from ulproxy.dimse.services import Service
 from ulproxy.watch.log import logger
@@ -152,92 +153,32 @@ def test_check_has_notes_for_what_may_not_be_meant(file):
     assert valid == f"{file}: valid: 3 networks, 2 listeners, 4 AEs, 1 rule"
 
 
-# explain
+def test_check_counts_groups(file):
+    file.write_text(config(more='\n[[group]]\ntitle = "ALL"\nmembers = ["pacs_b"]\n'))
+    expected = f"{file}: valid: 2 networks, 2 listeners, 3 AEs, 1 rule, 1 group\n"
+    assert called("check", file).output == expected
 
 
-def explained(file, **options):
-    given = {
-        "network": "inside",
-        "source": "127.0.0.1",
-        "calling": "WS1",
-        "called": "HB_PACS",
-        **options,
-    }
-    return called(
-        "explain", file, *(part for name, value in given.items() for part in (f"--{name}", value))
-    )
-
-
-def test_explain_what_is_allowed(file):
-    result = explained(file, service="move", destination="WS1")
-    assert (result.exit_code, result.stderr) == (0, "")
-    rule = f"rule 1 (line {RULE})"
-    seen = "calling HB_PACS, called WS1, Move Originator WS1, at 127.0.0.1:11120"
-    assert result.stdout.splitlines() == [
-        f"allowed by {rule}: WS1 may use move of pacs_b",
-        "caller: WS1, WS1 on network inside",
-        "callee: pacs_b, PACS on network outside, at 127.0.0.1:104",
-        "the callee sees: calling HA_WS1, called PACS",
-        "offered onward: contexts for move",
-        f"move destination by {rule}: WS1 is WS1; the callee is told HA_WS1",
-        f"the destination sees: {seen}",
-        f"{rule}: WS1 to pacs_b: echo, move",
+@pytest.mark.parametrize("command", ["check", "run"])
+def test_files_that_are_not_there(command, file):
+    """Relative to the directory of the configuration. Who only reads or edits it need not read them."""
+    file.write_text(over_tls())
+    result = called(command, file)
+    assert result.exit_code == 2
+    lines = (result.stdout + result.stderr).splitlines()
+    assert all(PROBLEM.fullmatch(one) for one in lines)
+    assert [one.split(": ")[1] for one in lines] == [
+        f"listener[1].tls.{key}" for key in ("ca", "certificate", "key")
     ]
+    assert f'"{file.parent}/a.pem" cannot be read' in lines[0]
+    assert called("ae", "list", file).exit_code == 0
 
 
-@pytest.mark.parametrize(
-    ("options", "code", "first"),
-    [
-        ({}, 0, "allowed by rule 1 "),
-        ({"service": "echo"}, 0, "allowed by rule 1 "),
-        ({"called": "HOSP_A"}, 0, "allowed: HOSP_A is the relay itself"),
-        ({"calling": " WS1 "}, 0, "allowed by rule 1 "),
-        ({"source": "::ffff:127.0.0.1"}, 0, "allowed by rule 1 "),
-        ({"destination": "WS1"}, 0, "allowed by rule 1 "),
-        ({"service": "store"}, 1, "refused: A-ASSOCIATE-RJ 1,1,1: "),
-        ({"called": "HOSP_A", "service": "store"}, 1, "refused: A-ASSOCIATE-RJ 1,1,1: "),
-        ({"called": "PACS"}, 1, "refused: A-ASSOCIATE-RJ 1,1,7: "),
-        ({"calling": "WS2"}, 1, "refused: A-ASSOCIATE-RJ 1,1,3: "),
-        ({"source": "10.0.0.1"}, 1, "refused: A-ASSOCIATE-RJ 1,1,3: "),
-        ({"source": "::1"}, 1, "refused: A-ASSOCIATE-RJ 1,1,3: "),
-        ({"network": "outside"}, 1, "refused: A-ASSOCIATE-RJ 1,1,3: "),
-        ({"destination": "SENDER"}, 1, "refused: C-MOVE-RSP A801H: "),
-        ({"service": "move", "destination": "X"}, 1, "refused: C-MOVE-RSP A801H: "),
-    ],
-)
-def test_explain_decides(options, code, first, file):
-    result = explained(file, **options)
-    assert (result.exit_code, result.stderr) == (code, "")
-    assert result.stdout.startswith(first)
-
-
-@pytest.mark.parametrize("service", SERVICES)
-def test_explain_knows_every_service(service, file):
-    assert explained(file, service=service).exit_code == (0 if service in ("echo", "move") else 1)
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ({"network": "insde"}, '--network: no listener on "insde"; did you mean "inside"?'),
-        ({"source": "localhost"}, '--source: "localhost" is no IP address'),
-        ({"source": "127.0.0.0/8"}, '--source: "127.0.0.0/8" is no IP address'),
-        ({"calling": ""}, '--calling: "" is no AE title'),
-        ({"calling": "   "}, '--calling: "   " is no AE title'),
-        ({"called": "A" * 17}, f'--called: "{"A" * 17}" is no AE title: 1 to 16 ASCII characters'),
-        ({"called": "PÄCS"}, '--called: "PÄCS" is no AE title'),
-        ({"destination": "A\nB"}, '--destination: "A\\nB" is no AE title'),
-        ({"service": "stroe"}, "'--service': 'stroe' is not one of 'echo', 'store'"),
-        (
-            {"service": "find", "destination": "WS1"},
-            "--destination is for --service move, not for find",
-        ),
-    ],
-)
-def test_explain_is_asked_wrongly(options, said, file):
-    result = explained(file, **options)
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert said in re.sub(r"\s+", " ", result.stderr) or said in result.stderr
+def test_files_that_are_there(file):
+    write_pair(file.parent)
+    file.write_text(over_tls())
+    result = called("check", file)
+    assert (result.exit_code, result.stderr) == (0, "")
 
 
 # echo, as far as nobody is called

@@ -48,12 +48,35 @@ def test_every_option_of_ae_add(file):
     options = ["--title", "T", "--network", "inside", "--address", "h.example:104"]
     options += ["--source", "10.0.0.0/24", "--source", "fd00::1", "--alias", "A"]
     options += ["--omit", "user-identity", "--omit", "async-operations", "--associations", "3"]
+    options += ["--tls-ca", "ca.pem", "--tls-certificate", "a.pem", "--tls-key", "a.key"]
+    options += ["--certificate", "n.example"]
     assert called("ae", "add", file, "N", *options).exit_code == 0
     assert (
         '\n[[ae]]\ntitle = "T"\nnetwork = "inside"\naddress = "h.example:104"\n'
         'sources = ["10.0.0.0/24", "fd00::1"]\nalias = "A"\nname = "N"\n'
-        'omit = ["user-identity", "async-operations"]\nassociations = 3\n\n'
+        'omit = ["user-identity", "async-operations"]\nassociations = 3\n'
+        'tls = {ca = "ca.pem", certificate = "a.pem", key = "a.key"}\n'
+        'certificate = "n.example"\n\n'
     ) in file.read_text()
+
+
+def test_tls_with_the_cas_of_the_system(file):
+    assert add(file, "--tls").exit_code == 0
+    assert "\ntls = {}\n" in file.read_text()
+    assert called("ae", "show", file, "WS2").stdout.count("tls\tprofile bcp195\n") == 1
+
+
+def test_a_member_of_a_group(file):
+    file.write_text(config(more='\n[[group]]\ntitle = "ALL"\nmembers = ["pacs_b"]\n'))
+    refused = called("ae", "remove", file, "pacs_b")
+    assert refused.exit_code == 1
+    assert '"pacs_b" is named by group "ALL" (line ' in refused.stderr
+    shown = called("ae", "show", file, "pacs_b").stdout
+    assert "\ngroups\tALL\n" in shown
+    done = called("ae", "remove", file, "pacs_b", "--force")
+    assert done.exit_code == 0
+    assert "which has no member without it" in done.stdout
+    assert "[[group]]" not in file.read_text()
 
 
 def test_an_ae_that_is_only_called(file):

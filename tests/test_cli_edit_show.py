@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import re
 import sys
+from pathlib import Path
 
 import pytest
 
 from tests.cli_peers import called, config
 from ulproxy.commands.table import Listing, cell, print_listings
+from ulproxy.policy.model import AeTls
 
 MORE = """
 [[ae]]
@@ -86,6 +88,9 @@ def test_ae_show(file):
         ["omit", "-"],
         ["associations", "-"],
         ["move originator", "yes"],
+        ["tls", "-"],
+        ["certificate", "-"],
+        ["groups", "-"],
     ]
     assert shown["known on network"][1:] == [
         ["inside", "HB_PACS", "-"],
@@ -93,10 +98,17 @@ def test_ae_show(file):
         ["lab", "HB_PACS", "-"],
     ]
     assert shown["may call"][1:] == [
-        ["SENDER", "inside", "HOSP_A", "HB_PACS", "commitment reports", "1", "SENDER has no address"],
-        ["LAB", "lab", "HOSP_A", "HB_PACS", "commitment reports", "1",
-         "HOSP_A is the relay; to be called it needs an alias"],
-    ]  # fmt: skip
+        [
+            "SENDER",
+            "inside",
+            "HOSP_A",
+            "HB_PACS",
+            "commitment reports",
+            "1",
+            "SENDER has no address",
+        ],
+        ["LAB", "lab", "HOSP_A", "HB_PACS", "commitment reports", "1", "-"],
+    ]
     assert shown["may be called by"][1:] == [
         ["WS1", "inside", "HB_PACS", "HA_WS1", "echo, move", "3", "-"],
         ["SENDER", "inside", "HB_PACS", "HOSP_A", "store, move, commitment", "1", "-"],
@@ -129,6 +141,28 @@ def test_ae_show_of_both_directions(file):
     assert row[2:] == ["HA_WS1", "SENDER", "commitment, commitment reports", "2, 3", "-"]
 
 
+def test_ae_show_of_one_without_an_alias(file):
+    """By the relay's title it is not called, but gets the reports that it has asked for."""
+    more = '\n[[ae]]\ntitle = "WS2"\nnetwork = "inside"\naddress = "10.0.0.2:104"\n'
+    more += '\n[[group]]\ntitle = "G"\nmembers = ["WS2", "WS1"]\n'
+    more += '\n[[rule]]\nfrom = ["pacs_b"]\nto = ["WS2"]\nservices = ["store"]\n'
+    more += '\n[[rule]]\nfrom = ["G"]\nto = ["pacs_b"]\nservices = ["move"]\n'
+    file.write_text(config(more=more))
+    shown = rows(called("ae", "show", file, "WS2").stdout)
+    [row] = [row for row in shown["may be called by"] if row[0] == "pacs_b"]
+    assert row[-1] == "HOSP_A is the relay; to be called it needs an alias"
+    assert shown["moves to it asked by"][1:] == [["WS2", "pacs_b", "2"]]
+
+
+def test_ae_show_behind_a_group_of_the_relays_title(file):
+    more = '\n[[ae]]\ntitle = "WS2"\nnetwork = "inside"\naddress = "10.0.0.2:104"\n'
+    more += '\n[[group]]\ntitle = "HOSP_A"\nmembers = ["WS2"]\n'
+    file.write_text(config(more=more))
+    shown = rows(called("ae", "show", file, "WS2").stdout)
+    remark = "HOSP_A is a group; to be called by itself it needs an alias"
+    assert shown["known on network"][2] == ["outside", "HOSP_A", remark]
+
+
 def test_ae_show_of_none(file):
     result = called("ae", "show", file, "PACS")
     assert (result.exit_code, result.stdout) == (1, "")
@@ -147,6 +181,7 @@ def test_ae_show_of_none(file):
         (0, "0"),
         ((1, 2), "1, 2"),
         (frozenset("ba"), "a, b"),
+        (AeTls(ca=Path("a b.pem")), "ca a b.pem, profile bcp195"),
     ],
 )
 def test_cells(value, text):

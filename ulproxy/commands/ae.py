@@ -64,6 +64,15 @@ def show_command(config: Path, name: str) -> None:
     help="A negotiation item never sent to it; repeatable.",
 )
 @click.option("--associations", type=int, help="At once with it, in each direction.")
+@click.option("--tls", is_flag=True, help="Call it over TLS, trusting the CAs of the system.")
+@click.option("--tls-ca", metavar="FILE", help="Call it over TLS, trusting these CAs.")
+@click.option("--tls-certificate", metavar="FILE", help="What it is shown there; with --tls-key.")
+@click.option("--tls-key", metavar="FILE", help="The key of that certificate.")
+@click.option(
+    "--certificate",
+    metavar="NAME",
+    help="What its own certificate goes by: sha256:... or a subject alternative name.",
+)
 def add_command(  # noqa: PLR0913, PLR0917 (options of a command line)
     config: Path,
     name: str,
@@ -75,6 +84,11 @@ def add_command(  # noqa: PLR0913, PLR0917 (options of a command line)
     alias: str | None,
     omit: tuple[str, ...],
     associations: int | None,
+    tls: bool,
+    tls_ca: str | None,
+    tls_certificate: str | None,
+    tls_key: str | None,
+    certificate: str | None,
 ) -> None:
     """Add an AE called NAME to CONFIG, behind the others."""
     if sources and only_called:
@@ -88,17 +102,26 @@ def add_command(  # noqa: PLR0913, PLR0917 (options of a command line)
         "name": None if title in (None, name) else name,
         "omit": [*omit] or None,
         "associations": associations,
+        "tls": _tls(tls, ca=tls_ca, certificate=tls_certificate, key=tls_key),
+        "certificate": certificate,
     }
     entry: Entry = {key: value for key, value in values.items() if value is not None}
     change(config, partial(add_ae, entry=entry))
+
+
+def _tls(wanted: bool, **files: str | None) -> dict[str, str] | None:
+    named = {key: name for key, name in files.items() if name is not None}
+    return named if wanted or named else None
 
 
 @ae.command("remove")
 @CONFIG
 @click.argument("name")
 @click.option(
-    "--force", is_flag=True, help="Remove it from rules too, and rules that say nothing without it."
+    "--force",
+    is_flag=True,
+    help="Remove it from groups and rules too, and those that say nothing without it.",
 )
 def remove_command(config: Path, name: str, force: bool) -> None:
-    """Remove the AE called NAME from CONFIG, unless a rule names it."""
+    """Remove the AE called NAME from CONFIG, unless a group or a rule names it."""
     change(config, partial(remove_ae, name=name, force=force))

@@ -32,13 +32,14 @@ CONFIG = click.argument("config", type=click.Path(path_type=Path))
 _ACL: Final = "system.posix_acl_access"  # acl(5): the extended attribute that holds it
 
 
-def loaded(path: Path, *, err: bool = True) -> Config:
+def loaded(path: Path, *, err: bool = True, files: bool = False) -> Config:
     """The configuration, or its problems a line each and exit code 2.
 
-    They go to standard error, unless they are what the command was asked for.
+    They go to standard error, unless they are what the command was asked for. Certificates and keys are
+    looked into with `files` alone: whoever reads or edits the configuration may not read those.
     """
     try:
-        return load(path)
+        return load(path, files=files)
     except ConfigError as error:
         _print_problems(path, error, err=err)
         sys.exit(2)

@@ -17,6 +17,8 @@ _CALLS = ("network", "called title", "calling title", "services", "rules", "rema
 def described(policy: Policy, ae: ApplicationEntity) -> Iterator[Listing]:
     """Its values, its names, whom it may call, who may call it, and which moves may send to it."""
     values = [(field.name.replace("_", " "), cell(getattr(ae, field.name))) for field in fields(ae)]
+    groups = [group.title for group in policy.config.groups if ae.name in group.members]
+    values.append(("groups", cell(tuple(groups))))
     yield Listing(("AE", ae.name), values)
     yield Listing(("known on network", "as", "remark"), list(_names(policy, ae)))
     aes = policy.config.aes
@@ -53,11 +55,13 @@ def _call(
             policy.names.shown(caller, callee.network),
             services,
             cell(tuple(numbers)),
-            cell(_obstacle(policy, caller, callee)),
+            cell(_obstacle(policy, caller, callee, only_reports=not rules)),
         )
 
 
-def _obstacle(policy: Policy, caller: ApplicationEntity, callee: ApplicationEntity) -> str | None:
+def _obstacle(
+    policy: Policy, caller: ApplicationEntity, callee: ApplicationEntity, *, only_reports: bool
+) -> str | None:
     """Why the call fails although a rule allows it."""
     if callee.address is None:
         return f"{callee.name} has no address"
@@ -65,6 +69,8 @@ def _obstacle(policy: Policy, caller: ApplicationEntity, callee: ApplicationEnti
         return f"{caller.name} has no sources"
     if caller.network not in {listener.network for listener in policy.config.listeners}:
         return f"no listener is on network {caller.network}"
+    if only_reports and policy.names.is_hidden(callee, caller.network):
+        return None  # each report names what it reports on, and that was asked for by one AE
     return _other_meaning(policy, callee, caller.network)
 
 
@@ -77,12 +83,12 @@ def _other_meaning(policy: Policy, ae: ApplicationEntity, network: str) -> str |
     if called is None or isinstance(called, RelayItself):
         return f"{title} is the relay; to be called it needs an alias"
     if isinstance(called, Group):
-        return f"{title} is a group; to be called it needs an alias of its own"
+        return f"{title} is a group; to be called by itself it needs an alias"
     return f"{title} is {called.name} there"
 
 
 def _moves(policy: Policy, ae: ApplicationEntity) -> Iterator[tuple[str, ...]]:
-    keys = {*ae.selectors}
+    keys = {*policy.selectors(ae)}
     for rule in policy.config.rules:
         if ae.address is None or Service.MOVE not in rule.services:
             continue

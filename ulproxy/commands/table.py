@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 import click
+from pydantic import BaseModel
 
 from ulproxy.dimse.services import Service
 from ulproxy.policy.values import EVERYTHING
@@ -59,6 +60,8 @@ def cell(value: object) -> str:
             return ", ".join(map(str, value))
         case frozenset():
             return cell(tuple(sorted(map(str, value))))
+        case BaseModel():  # a table within the table
+            return cell(tuple(f"{key} {one}" for key, one in value if one is not None))
         case _:
             return str(value)
 

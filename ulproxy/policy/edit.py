@@ -19,7 +19,7 @@ from itertools import pairwise
 from typing import Any, Final, cast
 
 import tomlkit
-from tomlkit.items import AoT, Array, Table
+from tomlkit.items import AoT, Array, InlineTable, Table
 
 from ulproxy.dimse.services import Service
 from ulproxy.errors import ConfigError, Problem, UlproxyError
@@ -28,7 +28,7 @@ from ulproxy.policy.model import Config, Rule
 from ulproxy.policy.toml_lines import KeyPath, read
 from ulproxy.policy.values import EVERYTHING, shown, suggestion
 
-Entry = Mapping[str, str | int | list[str]]
+Entry = Mapping[str, str | int | list[str] | dict[str, str]]
 
 _NAMING: Final = ("from", "to", "destinations")  # the keys of a rule that name AEs
 _DEPTH: Final = 4  # toml_lines knows the lines of keys so deep, and no table of ours is deeper
@@ -317,10 +317,17 @@ def _paths(value: object, path: KeyPath = ()) -> Iterator[KeyPath]:
 def _written(kind: str, entry: Entry) -> list[str]:
     """A new table as lines."""
     table = tomlkit.table()
-    table.update(entry)
+    for key, value in entry.items():
+        table[key] = _inline(value) if isinstance(value, dict) else value
     tables = tomlkit.aot()
     tables.append(table)
     return tomlkit.document().add(kind, tables).as_string().removesuffix("\n").split("\n")
+
+
+def _inline(values: dict[str, str]) -> InlineTable:
+    table = tomlkit.inline_table()
+    table.update(values)
+    return table
 
 
 def _reduce(table: Table, key: str, rest: list[str]) -> None:
