@@ -16,6 +16,7 @@ import ulproxy
 from ulproxy.commands import GROUPS
 from ulproxy.commands.change import CONFIG, loaded
 from ulproxy.dimse.services import Service
+from ulproxy.policy.certificates import certificate
 from ulproxy.policy.decision import Peer
 from ulproxy.policy.endpoints import IpAddress
 from ulproxy.policy.explain import Question, explain
@@ -52,7 +53,7 @@ def run_command(config: Path, workers: int, drain: float | None, log_format: Log
     from ulproxy.shell.process import serve  # noqa: PLC0415 (keeps the other commands quick)
 
     del workers
-    valid = loaded(config)
+    valid = loaded(config, files=True)
     configure(log_format)
     try:
         serve(config, valid, drain, click.echo)
@@ -65,7 +66,7 @@ def run_command(config: Path, workers: int, drain: float | None, log_format: Log
 @CONFIG
 def check_command(config: Path) -> None:
     """Validate CONFIG: each problem with its line and what would be right."""
-    valid = loaded(config, err=False)
+    valid = loaded(config, err=False, files=True)
     for note in valid.notes:
         click.echo(f"{config}:{note.line}: note: {note.key}: {note.text}")
     networks = {one.network for one in valid.listeners} | {ae.network for ae in valid.aes}
@@ -75,6 +76,8 @@ def check_command(config: Path) -> None:
         "AE": len(valid.aes),
         "rule": len(valid.rules),
     }
+    if valid.groups:
+        counts["group"] = len(valid.groups)
     found = ", ".join(f"{n} {what}{'' if n == 1 else 's'}" for what, n in counts.items())
     click.echo(f"{config}: valid: {found}")
 
@@ -87,6 +90,14 @@ def check_command(config: Path) -> None:
 @click.option("--called", required=True, metavar="TITLE", help="Called AE title.")
 @click.option("--service", type=click.Choice([service.value for service in Service]))
 @click.option("--destination", metavar="TITLE", help="Move Destination, as the caller says it.")
+@click.option(
+    "--certificate",
+    "certificates",
+    multiple=True,
+    metavar="NAME",
+    help="What the caller's certificate goes by: sha256:... of it or its key, or a subject"
+    " alternative name; repeatable.  [default: it presents none]",
+)
 def explain_command(  # noqa: PLR0913, PLR0917 (options of a command line)
     config: Path,
     network: str,
@@ -95,6 +106,7 @@ def explain_command(  # noqa: PLR0913, PLR0917 (options of a command line)
     called: str,
     service: str | None,
     destination: str | None,
+    certificates: tuple[str, ...],
 ) -> None:
     """Say what becomes of a call, and by which rule, without any traffic."""
     valid = loaded(config)
@@ -105,7 +117,7 @@ def explain_command(  # noqa: PLR0913, PLR0917 (options of a command line)
     if destination is not None and service not in (None, Service.MOVE):
         raise click.UsageError(f"--destination is for --service move, not for {service}")
     question = Question(
-        Peer(network, _address(source)),
+        Peer(network, _address(source), frozenset(map(_certificate, certificates))),
         _title(calling, "--calling"),
         _title(called, "--called"),
         None if service is None else Service(service),
@@ -159,6 +171,13 @@ def _title(text: str, option: str) -> str:
             f"{shown(text)} is no AE title: 1 to 16 ASCII characters", param_hint=option
         )
     return title
+
+
+def _certificate(text: str) -> str:
+    try:
+        return certificate(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{shown(text)} {error}", param_hint="--certificate") from None
 
 
 def _address(text: str) -> IpAddress:
