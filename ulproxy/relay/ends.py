@@ -144,7 +144,6 @@ class Ends:
         """An AE has accepted: from now on both keep to what was said."""
         leg.maximum_length = answer.user_information.maximum_length
         leg.association.limit_received(leg.proposed.user_information.maximum_length)
-        leg.messages = MessageReader(self.contexts)
 
     def accept(self, answer: AAssociateAC) -> None:
         """Accepts the caller's association."""
@@ -170,19 +169,19 @@ class Ends:
 
     def gate(self, caller: ApplicationEntity, callee: ApplicationEntity, group: str = "") -> Gate:
         """Who judges the messages between the caller and one AE."""
+        gate = Gate(self.grounds, caller, callee, self.contexts, group)
+        self._gates.append(gate)
+        return gate
+
+    @property
+    def grounds(self) -> Grounds:
+        """What all gates of this association judge by."""
         if self._grounds is None:
             border = self.border
             retrieval = Retrieval(self.policy, border.moves, self._attendance)
             auditor = Auditor(border.clock, self.effects.append) if border.audited else None
             self._grounds = Grounds(self.policy, retrieval, border.commitments, auditor)
-        gate = Gate(self._grounds, caller, callee, self.contexts, group)
-        self._gates.append(gate)
-        return gate
-
-    @property
-    def retrieval(self) -> Retrieval:
-        """The moves, as this association may use them."""
-        return Retrieval(self.policy, self.border.moves, self._attendance)
+        return self._grounds
 
     # How it begins and ends
 

@@ -196,24 +196,20 @@ class FanOut(SeveralLegs):
         return Collect(lambda data_set: self._answered(query, member, final, data_set))
 
     def _answered(self, query: Query, member: Member, command: CommandSet, data_set: bytes) -> None:
+        syntax = self._ends.contexts[query.message.context_id].transfer_syntax
+        failed = failed_instances(data_set, syntax) if data_set else ()
         query.asked.discard(member.name)
-        query.answers[member.name] = Answered(command, data_set)
+        query.answers[member.name] = Answered(command, failed)
         self._ask(query)
 
     def _finish(self, query: Query) -> None:
         self._queries.remove(query)
         self._report(query)
         message, command = query.message, query.final()
-        syntax = self._ends.contexts[message.context_id].transfer_syntax
-        failed = [
-            uid
-            for answer in query.answers.values()
-            if answer.data_set
-            for uid in failed_instances(answer.data_set, syntax)
-        ]
         inbound = self._ends.inbound
-        if failed:
-            data_set = failed_list(tuple(failed), syntax)
+        if failed := query.failed:
+            syntax = self._ends.contexts[message.context_id].transfer_syntax
+            data_set = failed_list(failed, syntax)
             command = command.replaced({Element.COMMAND_DATA_SET_TYPE: 1})
             self._exchange.deliver(inbound, inbound, message.context_id, Pass(command), data_set)
         else:
@@ -246,7 +242,7 @@ class FanOut(SeveralLegs):
         first = next((m for m in self._members.values() if m.accepted), None)
         if first is not None and first.accepted is not None:
             self._told = ends.policy.config.limits.max_pdu or _MODEST
-            ends.accept(several_answer(ends.request, self._contexts(first.accepted), self._told))
+            self._accept(several_answer(ends.request, self._contexts(first.accepted), self._told))
         elif not any(member.connecting for member in self._members.values()):
             failure = failure or Failure("no member accepts anything", NO_REASON)
             ends.reject(failure.rejection, failure.text)

@@ -74,7 +74,7 @@ class Join:
         """An onward connection stands."""
         leg = self._ends.side(end)
         self._apply(leg, leg.association.transport_connected())
-        return self._ends.take()
+        return self._settled()
 
     def receive_data(self, end: End, unread: memoryview) -> list[Effect]:
         """Bytes came from this end; views in the effects are parts of `unread`."""
@@ -129,7 +129,7 @@ class Join:
         self._abort_all(text)
         for side in silent:
             self._ends.cut(side)
-        return self._ends.take()
+        return self._settled()
 
     def abandon(self) -> list[Effect]:
         """Gives back what the association counts for, whatever state a bug has left it in."""
@@ -137,6 +137,8 @@ class Join:
         self._ends.end("internal error")
         for side in (self._inbound, *self._ends.legs):
             side.association.transport_closed()  # by the shell
+        self._border.moves.waiting -= self._waits
+        self._waits = False
         return self._ends.take()
 
     @property

@@ -92,14 +92,27 @@ class SeveralLegs(Conduct):
             self.failed(leg, Failure(text, NO_REASON_TRANSIENT_ACSE, blame=error.reason))
             return
         self._ends.agree(leg, answer)
-        leg.messages = MessageReader(member.accepted)
         if self._ends.inbound.association.state is _AWAITING:
             self._candidates_changed(None)
         elif self._agrees(member):
+            self._keep_to_contexts(member)
             self._joined()
         else:
             self._let_go(member)
             self._call(member)
+
+    def _accept(self, answer: AAssociateAC) -> None:
+        """Accepts the caller; from now on the legs that stand may say something too."""
+        self._ends.accept(answer)
+        for member in self._members.values():
+            self._keep_to_contexts(member)
+
+    def _keep_to_contexts(self, member: Member) -> None:
+        """An AE may speak on the contexts that it and the caller have accepted."""
+        contexts = self._ends.contexts
+        if member.leg is not None and member.accepted is not None:
+            member.accepted = {n: s for n, s in member.accepted.items() if n in contexts}
+            member.leg.messages = MessageReader(member.accepted)
 
     def failed(self, leg: Leg, failure: Failure) -> None:
         """One of several: it is for those who inherit to say whether the others go on."""

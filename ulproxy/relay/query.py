@@ -20,10 +20,13 @@ _SUCCEEDED: Final = frozenset({int(Status.SUCCESS), int(Status.SUB_OPERATIONS_FA
 
 
 class Answered(NamedTuple):
-    """The final response of one member and its data set; `text` where the relay answers for it."""
+    """The final response of one member, and the instances that it lists as failed (PS3.4 C.4.2.1.4.2).
+
+    `text` says why the relay answers for it.
+    """
 
     command: CommandSet
-    data_set: bytes = b""
+    failed: tuple[str, ...] = ()
     text: str = ""
 
 
@@ -79,6 +82,11 @@ class Query:
             if changes[Element.STATUS] == Status.CANCEL:
                 changes[_REMAINING] = _bounded(self._sum(_REMAINING))
         return command.replaced(changes)
+
+    @property
+    def failed(self) -> list[str]:
+        """The instances that were not retrieved, of all members that say so."""
+        return [uid for answer in self.answers.values() for uid in answer.failed]
 
     def _status(self, statuses: list[int]) -> int:
         if self.cancelled or int(Status.CANCEL) in statuses:

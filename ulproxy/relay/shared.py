@@ -101,7 +101,7 @@ class ByMessage(SeveralLegs):
     def _store(self, message: Message) -> Verdict:
         ends, command = self._ends, message.command
         title = ends.policy.names.relay_title
-        moves = ends.retrieval.causing(self._caller, command, shown=title)
+        moves = ends.grounds.retrieval.causing(self._caller, command, shown=title)
         names = {move.destination for move in moves}
         if not names:
             text = f"nothing is moved behind {title} that this could be of"
@@ -237,7 +237,7 @@ class ByMessage(SeveralLegs):
         self._told = ends.policy.config.limits.max_pdu or (0 if legs else _MODEST)
         for leg in legs:
             self._told = least(self._told, leg.maximum_length)
-        ends.accept(several_answer(ends.request, accepted, self._told))
+        self._accept(several_answer(ends.request, accepted, self._told))
 
     def _reports(self) -> dict[int, str]:
         """The contexts for storage commitment results, in the first transfer syntax that is offered."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ulproxy.dimse.message import Message
+from ulproxy.dimse.message import Message, MessageReader
 from ulproxy.errors import RemoteProtocolError
 from ulproxy.pdu.associate import AAssociateAC
 from ulproxy.pdu.fsm import State
@@ -44,6 +44,7 @@ class Straight(Conduct):
             self.failed(leg, Failure(text, NO_REASON_TRANSIENT_ACSE, blame=error.reason))
             return
         ends.agree(leg, answer)
+        leg.messages = MessageReader(ends.contexts)
         if refused := self._forward.refused:
             contexts = ends.request.presentation_contexts
             by_rules = (context for context in contexts if context.context_id in refused)
