@@ -41,6 +41,7 @@ def test_no_fingerprints(read, text):
         (" WS1.Example ", "ws1.example"),
         ("*.Hospital.example", "*.hospital.example"),
         ("ws1", "ws1"),
+        ("ws1.example.", "ws1.example"),
         ("10.0.0.5", "10.0.0.5"),
         ("FD00:0::5", "fd00::5"),
         ("urn:oid:1.2.840.1", "urn:oid:1.2.840.1"),

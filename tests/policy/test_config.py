@@ -268,7 +268,10 @@ def test_what_is_not_built_yet_is_refused(more, key):
 
 def test_what_observes():
     assert parse(BASE).relay.enforce is True
-    assert parse(edited({RELAY + 2: "enforce = false"})).relay.enforce is False
+    found = parse(edited({RELAY + 2: "enforce = false"}))
+    assert found.relay.enforce is False
+    said = "rules are only observed: what they would refuse passes, and is logged"
+    assert_found(found.notes, [(RELAY + 2, "relay.enforce", said)])
 
 
 def test_no_secret_is_repeated():

@@ -27,7 +27,7 @@ def certificate(text: str) -> str:
         return fingerprint(text)
     wildcard = _WILDCARD if text.startswith(_WILDCARD) else ""
     if (host := host_of(text.removeprefix(wildcard))) is not None:
-        return wildcard + host
+        return wildcard + host.rstrip(".")
     if text.isprintable() and (_URI.fullmatch(text) or _MAIL.fullmatch(text)):
         return text
     raise ValueError(

@@ -46,6 +46,9 @@ def check(draft: Draft, report: Report) -> None:
     _check_networks(draft, report)
     _check_relay_alias(draft, report)
     _note_shadowing(draft, report)
+    if draft.relay is not None and not draft.relay.enforce:
+        text = "rules are only observed: what they would refuse passes, and is logged"
+        report.note(("relay", "enforce"), text)
 
 
 def _check_binds(draft: Draft, report: Report) -> None:
