@@ -145,7 +145,7 @@ def echo_command(config: Path, name: str) -> None:
     where = f"{name} ({ae.title} at {ae.address}), called as {valid.relay.title}"
     try:
         status, seconds = echo(
-            ae.address, ae.title, valid.relay.title, valid.limits.connect, ae.omit
+            ae.address, ae.title, valid.relay.title, valid.limits.connect, ae.omit, ae.tls
         )
     except EchoError as error:
         _fail(f"{where}: {error}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
@@ -36,8 +37,10 @@ from ulproxy.pdu.types import (
 )
 from ulproxy.pdu.writer import command_message
 from ulproxy.policy.endpoints import Endpoint
+from ulproxy.policy.model import AeTls
 from ulproxy.policy.values import Omittable
 from ulproxy.shell.connect import reason
+from ulproxy.shell.tls import calling, failure, server_name
 
 _MAXIMUM_LENGTH: Final = 16384
 _CONTEXT_ID: Final = 1
@@ -54,10 +57,12 @@ def echo(
     calling: str,
     seconds: float,
     omit: Collection[Omittable] = (),
+    tls: AeTls | None = None,
 ) -> tuple[int, float]:
     """Sends one C-ECHO; returns its status and the seconds from connecting to the response.
 
-    Raises EchoError. `seconds` bounds the connecting and each wait for the AE; `omit` as in its `[[ae]]`.
+    Raises EchoError. `seconds` bounds the connecting and each wait for the AE; `omit` and `tls` are those of
+    its `[[ae]]`.
     """
     named = Omittable.IMPLEMENTATION_VERSION_NAME not in omit
     information = UserInformation(
@@ -69,8 +74,7 @@ def echo(
     request = AAssociateRQ(titles(called, calling), (context,), information)
     began = time.monotonic()
     try:
-        with socket.create_connection((endpoint.host, endpoint.port), timeout=seconds) as sock:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with _connection(endpoint, seconds, tls) as sock:
             conversation = _Conversation(sock)
             with conversation.aborted_on_error():
                 maximum_length = conversation.associate(encode_rq(request))
@@ -79,9 +83,26 @@ def echo(
             conversation.release()
     except TimeoutError:
         raise EchoError(f"no answer within {seconds:g} s") from None
+    except ssl.SSLError as error:
+        raise EchoError(f"{endpoint}: {failure(error)}") from None
     except OSError as error:
         raise EchoError(f"{endpoint}: {reason(error)}") from None
     return status, taken
+
+
+@contextmanager
+def _connection(endpoint: Endpoint, seconds: float, tls: AeTls | None) -> Iterator[socket.socket]:
+    with socket.create_connection((endpoint.host, endpoint.port), timeout=seconds) as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls is None:
+            yield sock
+            return
+        host = server_name(endpoint.host)
+        with calling(tls).wrap_socket(sock, server_hostname=host) as secure:
+            yield secure
+            secure.setblocking(False)
+            with suppress(OSError):  # close_notify, without waiting for the peer's (RFC 8446 6.1)
+                secure.unwrap()
 
 
 class _Conversation:

@@ -73,7 +73,9 @@ _REASONS: Final = {
     "NO_SHARED_CIPHER": "no cipher suite in common",
     "NO_SUITABLE_SIGNATURE_ALGORITHM": "no signature algorithm in common",
     "PEER_DID_NOT_RETURN_A_CERTIFICATE": "the peer presented no certificate",
+    "UNEXPECTED_EOF_WHILE_READING": "closed without close_notify",
     "UNSUPPORTED_PROTOCOL": "the peer speaks neither TLS 1.2 nor 1.3",
+    "WRONG_VERSION_NUMBER": "the peer speaks no TLS",
 }
 # X509_verify_cert_error_string(3) says the same in words that tell nobody what to do.
 _UNTRUSTED: Final = {
