@@ -185,6 +185,14 @@ def test_the_message_id_of_a_move_that_may_linger_elsewhere_is_not_free(board, o
     assert (again.onward_message_id == 7) == (others == MAX_LINGERING)
 
 
+def test_of_moves_that_are_alike_one_lingers_elsewhere(board):
+    here = board.process()
+    here.close(here.open(move_of(), ()))
+    for _ in range(MAX_LINGERING + 1):
+        here.close(here.open(move_of(message_id=8), ()))
+    assert here.open(move_of("WS2", "WS2"), ()).onward_message_id != 7
+
+
 def test_how_an_archive_names_moves_is_learnt_once_for_all(board):
     here, there = board.process(), board.process()
     first = a_move("WS1", "PACS", "WS1", "HA_WS1", 7, "HOSP_A")
@@ -215,3 +223,15 @@ def test_a_move_waits_while_one_that_was_cut_short_elsewhere_lingers_here(board)
 
 def test_an_archive_of_which_nothing_is_known(board):
     assert board.process().causing("PACS", said(), None) == []
+
+
+@pytest.mark.parametrize("others", [MAX_LINGERING - 1, MAX_LINGERING])
+def test_how_many_linger_for_one_association(board, others):
+    here, there = board.process(), board.process()
+    attendance = there.attend("PACS")
+    first = here.open(move_of(), ())
+    here.close(first)
+    for n in range(others):
+        here.close(here.open(move_of(message_id=100 + n), ()))
+    found = there.causing("PACS", said(), attendance)
+    assert found == ([first] if others < MAX_LINGERING else [])

@@ -64,11 +64,11 @@ class Attendance:
 class _Archive:
     """The moves at one archive, by the Message ID it was told; and how it names them in its C-STOREs."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self) -> None:
         self.open: dict[OpenMove, None] = {}
         self.numbered: dict[int, dict[OpenMove, int]] = {}  # how often each is remembered
         self.attendances: dict[Attendance, None] = {}
-        self.elsewhere = Attendance(name)  # stands for those of other processes
+        self.elsewhere: dict[tuple[str, str, int, int], OpenMove] = {}
         self.names_originator = True
         self.numbers_moves = True
         self._last = 0x10000
@@ -84,6 +84,17 @@ class _Archive:
             del alike[move]
         if not alike:
             del self.numbered[move.onward_message_id]
+
+    def linger_elsewhere(self, move: OpenMove) -> None:
+        """C-STOREs of a move that is over may still come to another process: its Message ID is not free."""
+        key = move.caller, move.destination, move.message_id, move.onward_message_id
+        self.remember(move)
+        same = self.elsewhere.pop(key, None)
+        if same is not None:
+            self.forget(same)
+        self.elsewhere[key] = move
+        if len(self.elsewhere) > MAX_LINGERING:
+            self.forget(self.elsewhere.pop(next(iter(self.elsewhere))))
 
     def named(self, habit: Named) -> bool:
         """Takes in how it names moves; whether that is news."""
@@ -166,7 +177,7 @@ class Moves:
     def _archive(self, name: str) -> _Archive:
         known = self._archives.get(name)
         if known is None:
-            known = self._archives[name] = _Archive(name)
+            known = self._archives[name] = _Archive()
         return known
 
     def _remember(self, move: OpenMove) -> None:
@@ -181,10 +192,8 @@ class Moves:
         del known.open[move]
         for attendance in known.attendances:
             self._linger(known, attendance, move, cut=cut)
-        if (
-            self._store.shared
-        ):  # C-STOREs of it may still come there, so its Message ID is not free yet
-            self._linger(known, known.elsewhere, move, cut=cut)
+        if self._store.shared:
+            known.linger_elsewhere(move)
         known.forget(move)
         self.stirred = self.waiting > 0
         return True
