@@ -97,6 +97,11 @@ def test_ae_show(file):
         ["outside", "PACS", "-"],
         ["lab", "HB_PACS", "-"],
     ]
+
+
+def test_ae_show_who_calls_whom(file):
+    file.write_text(config(more=MORE))
+    shown = rows(called("ae", "show", file, "pacs_b").stdout)
     assert shown["may call"][1:] == [
         [
             "SENDER",

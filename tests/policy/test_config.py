@@ -115,44 +115,48 @@ tls = { ca = "/etc/ca.pem" }
 IN, OUT = "inside", "outside"
 
 
+LOCAL = (ip_network("127.0.0.1"), ip_network("::1"))
+CA, PEM, KEY = Path("ca.pem"), Path("a.pem"), Path("a.key")
+LISTENERS = (
+    Listener(IN, Endpoint("127.0.0.1", 11112)),
+    Listener(
+        OUT,
+        Endpoint("127.0.0.1", 2762),
+        ListenerTls(certificate=PEM, key=KEY, ca=CA, client_certificate="required"),
+    ),
+)
+AES = (
+    ApplicationEntity(
+        *("WS1", IN, Endpoint("127.0.0.1", 11120), LOCAL[:1], "HA_WS1", "WS1"),
+        *(frozenset({Omittable.ASYNC_OPERATIONS}), 20),
+    ),
+    ApplicationEntity(
+        "WS2", IN, Endpoint("localhost", 11121), LOCAL, None, "WS2", frozenset(), None
+    ),
+    ApplicationEntity(
+        *("PACS", OUT, Endpoint("::1", 104), LOCAL[1:], "HB_PACS", "HB_PACS"),
+        *(frozenset(), None, False),
+        AeTls(ca=CA, certificate=PEM, key=KEY, profile="modified"),
+        "sha256:" + "0" * 64,
+    ),
+)
+
+
 def test_the_example_of_the_contract():
-    local = (ip_network("127.0.0.1"), ip_network("::1"))
     find = frozenset(map(Service, ("echo", "find", "move", "get", "store")))
-    omit = frozenset({Omittable.ASYNC_OPERATIONS})
-    ws_1 = Endpoint("127.0.0.1", 11120)
-    ca, pem, key = Path("ca.pem"), Path("a.pem"), Path("a.key")
-    asks = ListenerTls(certificate=pem, key=key, ca=ca, client_certificate="required")
+    repository = Syslog("tls", Endpoint("audit.example", 6514))
     expected = Config(
         Relay(title="HOSP_A", state=Path("state.sqlite")),
         Limits(),
-        (
-            Listener(IN, Endpoint("127.0.0.1", 11112)),
-            Listener(OUT, Endpoint("127.0.0.1", 2762), asks),
-        ),
-        (
-            ApplicationEntity("WS1", IN, ws_1, local[:1], "HA_WS1", "WS1", omit, 20),
-            ApplicationEntity(
-                "WS2", IN, Endpoint("localhost", 11121), local, None, "WS2", frozenset(), None
-            ),
-            ApplicationEntity(
-                *("PACS", OUT, Endpoint("::1", 104), local[1:], "HB_PACS", "HB_PACS"),
-                *(frozenset(), None, False),
-                AeTls(ca=ca, certificate=pem, key=key, profile="modified"),
-                "sha256:" + "0" * 64,
-            ),
-        ),
+        LISTENERS,
+        AES,
         (
             Rule(1, 55, ("WS1",), ("HB_PACS",), find, ("WS1", "WS2")),
             Rule(2, 61, ("network:inside",), ("*",), frozenset(Service), ("WS2",)),
         ),
         (),
         (Group("ALL_PACS", ("HB_PACS",)),),
-        Audit(
-            Path("audit.jsonl"),
-            Syslog("tls", Endpoint("audit.example", 6514)),
-            "drop",
-            AeTls(ca=Path("/etc/ca.pem")),
-        ),
+        Audit(Path("audit.jsonl"), repository, "drop", AeTls(ca=Path("/etc/ca.pem"))),
     )
     assert parse(CONTRACT) == expected
     assert hash(parse(CONTRACT)) == hash(expected)

@@ -58,6 +58,8 @@ def test_every_key_of_an_ae():
         "name": "a \"name\" of 'ours' \\ [x] # é",
         "omit": ["async-operations"],
         "associations": 3,
+        "tls": {"ca": 'a "b".pem'},
+        "certificate": "t.example",
     }
     assert tomllib.loads(add_ae(BASE, entry).text)["ae"][2] == entry
 
