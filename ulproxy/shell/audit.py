@@ -54,11 +54,6 @@ class Ways:
         """Those that there are."""
         return [outlet for outlet in (self.file, self.queue) if outlet is not None]
 
-    @property
-    def over(self) -> bool:
-        """Whether every thread has ended."""
-        return not any(end.is_alive for end in (*self.outlets, self.sender) if end is not None)
-
     def close(self) -> None:
         """Nothing more comes; waits, not long, until all is written, and sent if the repository is there."""
         for outlet in self.outlets:
@@ -69,13 +64,6 @@ class Ways:
         if self.sender is not None:
             self.sender.finish(LAST_WORDS)
             self.sender.join(LAST_WORDS)
-
-    def leave(self) -> None:
-        """Nothing more comes; waits for nothing. What is not sent by then, whoever comes next will send."""
-        for outlet in self.outlets:
-            outlet.finish()
-        if self.sender is not None:
-            self.sender.finish(LAST_WORDS)
 
 
 class Audit:
@@ -90,7 +78,7 @@ class Audit:
         self._settings: Settings | None = None
         self._trail: Trail | None = None
         self._ways = Ways()
-        self._left: list[Ways] = []
+        self._left: list[threading.Thread] = []
         self._judging = threading.Lock()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -127,8 +115,10 @@ class Audit:
         if self._trail is not None:
             self._trail.relay(started=False)
         self._end()
-        for ways in (self._ways, *self._left):
-            ways.close()
+        self._ways.close()
+        self._ways = Ways()
+        for closing in self._left:
+            closing.join(LAST_WRITES + LAST_WORDS)
 
     def record(self, source: Source, record: Record) -> None:
         """What a session logs."""
@@ -167,7 +157,7 @@ class Audit:
         times = Times(self._border.clock, lambda: datetime.now(UTC))
         self._trail = Trail(config, self._process_id, self, times)
         self._open_ways(self._trail, config.audit)
-        self._timer = self._loop.call_later(SWEEP, self._sweep)
+        self._timer = self._loop.call_later(SWEEP, self._sweep, self._trail)
         return self._trail
 
     def _end(self) -> None:
@@ -176,10 +166,9 @@ class Audit:
             self._timer.cancel()
         self._timer = self._trail = self._settings = None
 
-    def _sweep(self) -> None:
-        if self._trail is not None:
-            self._trail.sweep()
-            self._timer = self._loop.call_later(SWEEP, self._sweep)
+    def _sweep(self, trail: Trail) -> None:
+        trail.sweep()
+        self._timer = self._loop.call_later(SWEEP, self._sweep, trail)
 
     def _open_ways(self, trail: Trail, settings: Settings) -> None:
         self._settings = settings
@@ -205,9 +194,10 @@ class Audit:
         self._judge()
 
     def _leave(self) -> None:
-        """Lets them write what they have, in their own threads."""
-        self._ways.leave()
-        self._left = [ways for ways in (*self._left, self._ways) if not ways.over]
+        """Lets them write and send what they have, and waits for nothing."""
+        closing = threading.Thread(target=self._ways.close, name="audit closing", daemon=True)
+        closing.start()
+        self._left = [*filter(threading.Thread.is_alive, self._left), closing]
         self._ways = Ways()
         self._judge()
 

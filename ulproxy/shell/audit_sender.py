@@ -12,7 +12,8 @@ from typing import Final
 from ulproxy.policy.model import AeTls, Syslog
 from ulproxy.shell.connect import reason
 from ulproxy.shell.spool import SendingTurn, Spool
-from ulproxy.shell.syslog import Repository, TlsRepository, UdpRepository, client_context
+from ulproxy.shell.syslog import Repository, TlsRepository, UdpRepository
+from ulproxy.shell.tls import calling, failure
 from ulproxy.watch.log import logger, say
 
 # Seconds until a repository that is away is called again, the first time and at most.
@@ -48,11 +49,6 @@ class Sender:
         self._deadline = time.monotonic() + seconds
         self._closing.set()
         self._wake.set()
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether the thread has something to do yet."""
-        return self._thread.is_alive()
 
     def join(self, seconds: float) -> None:
         """Wait for its end, so long and no longer: it may be waiting for a repository."""
@@ -127,13 +123,8 @@ def caller(syslog: Syslog, tls: AeTls | None) -> Callable[[], Repository]:
     """How a `Sender` connects with a repository; certificates are read each time."""
     if syslog.transport == "udp":
         return lambda: UdpRepository(syslog.endpoint)
-    return lambda: TlsRepository(syslog.endpoint, client_context(tls))
+    return lambda: TlsRepository(syslog.endpoint, calling(AeTls() if tls is None else tls))
 
 
 def _why(error: OSError) -> str:
-    """OpenSSL's errors have numbers that the system knows as something else."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate: {error.verify_message}"
-    if isinstance(error, ssl.SSLError):
-        return f"TLS: {error.reason or error}"
-    return reason(error)
+    return failure(error) if isinstance(error, ssl.SSLError) else reason(error)

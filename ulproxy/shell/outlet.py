@@ -82,11 +82,6 @@ class Outlet:
             self._closing = True
             self._condition.notify()
 
-    @property
-    def is_alive(self) -> bool:
-        """Whether the thread has something to do yet."""
-        return self._thread.is_alive()
-
     def join(self, seconds: float) -> None:
         """Wait for its end, so long and no longer: a disk may hang."""
         self._thread.join(seconds)
@@ -128,8 +123,9 @@ class Outlet:
     def _own_up(self) -> None:
         """Says how many are missing, where they are missing. Raises OSError."""
         with self._condition:
-            dropped = self._dropped
-            self._taken.append(self._lost(dropped))
-            self._dropped = 0
+            dropped, self._dropped = self._dropped, 0
+            self._taken += self._new
+            self._new.clear()
+        self._taken.append(self._lost(dropped))
         say(self._log.error, "audit records are lost", count=dropped)
         self._writer.write(self._taken)

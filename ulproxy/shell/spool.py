@@ -98,11 +98,11 @@ class Spool:
 
     def _open(self) -> sqlite3.Connection:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        # SQLite would make it readable for everybody; its other files follow this one.
+        # SQLite would make it readable for everybody; its journal follows this one.
         os.close(os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o640))
-        database = sqlite3.connect(self.path, timeout=_PATIENCE)
+        # With a rollback journal, whose locks are waited for: a WAL may be "locked" at once where it is opened.
+        database = sqlite3.connect(self.path, timeout=_PATIENCE, isolation_level="IMMEDIATE")
         try:
-            database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = FULL")
             database.execute(
                 "CREATE TABLE IF NOT EXISTS messages "
@@ -115,10 +115,9 @@ class Spool:
 
     def _set_aside(self) -> None:
         """What is no queue (any more) is kept for whoever can make something of it."""
-        for suffix in ("", "-wal", "-shm"):
+        for suffix in ("", "-journal"):
             with suppress(OSError):
-                path = Path(f"{self.path}{suffix}")
-                path.rename(Path(f"{self.path}.broken{suffix}"))
+                Path(f"{self.path}{suffix}").rename(f"{self.path}.broken{suffix}")
 
     def _level(self, database: sqlite3.Connection) -> float:
         pages, free, size = (

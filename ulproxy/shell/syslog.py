@@ -17,7 +17,7 @@ from contextlib import suppress
 from typing import Final, Protocol
 
 from ulproxy.policy.endpoints import Endpoint
-from ulproxy.policy.model import AeTls
+from ulproxy.shell.tls import server_name
 from ulproxy.watch.audit_message import AuditMessage, stamp
 
 FACILITY: Final = 10  # PS3.15 A.6: security/authorization messages
@@ -66,7 +66,8 @@ class TlsRepository:
         plain = socket.create_connection((endpoint.host, endpoint.port), PATIENCE)
         try:
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            self._socket = context.wrap_socket(plain, server_hostname=endpoint.host)
+            # RFC 5425 5.2: the certificate has to bear the host that was configured
+            self._socket = context.wrap_socket(plain, server_hostname=server_name(endpoint.host))
         except BaseException:
             plain.close()
             raise
@@ -82,7 +83,8 @@ class TlsRepository:
 
     def close(self) -> None:
         """RFC 5425 4.4: says so, and does not wait for the repository to say it too."""
-        with suppress(OSError, ValueError):
+        with suppress(OSError):
+            self._listen(0)  # what is unread now would make a TCP RST of the end
             self._socket.settimeout(0)
             self._socket.unwrap()
         self._socket.close()
@@ -142,13 +144,3 @@ class UdpRepository:
     def close(self) -> None:
         """The socket."""
         self._socket.close()
-
-
-def client_context(tls: AeTls | None) -> ssl.SSLContext:
-    """RFC 5425 4.2, 5.2: the repository's certificate is checked, and that it has its host name."""
-    tls = AeTls() if tls is None else tls
-    context = ssl.create_default_context(cafile=tls.ca)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if tls.certificate is not None:
-        context.load_cert_chain(tls.certificate, tls.key)
-    return context
