@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from dataclasses import replace
 from typing import Protocol
 
 from ulproxy.relay.border import Border
@@ -36,7 +37,7 @@ class Reception(Protocol):
 
 
 class Handshake:
-    """One of them; `asks` = the caller is asked for a certificate."""
+    """One of them."""
 
     def __init__(
         self,
@@ -66,9 +67,10 @@ class Handshake:
         self.link.close()
         self.connection_lost(self.link, text)
 
-    def secured(self, _link: Secure) -> None:
+    def secured(self, link: Secure) -> None:
         """It is known who calls."""
         self._timer.cancel()
+        self.arrival = replace(self.arrival, log=self.arrival.log.bind(tls=link.version))
         self._reception.secured(self)
 
     def data_received(self, link: Link, _data: memoryview) -> None:
