@@ -100,7 +100,7 @@ class Spool:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         # SQLite would make it readable for everybody; its journal follows this one.
         os.close(os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o640))
-        # With a rollback journal, whose locks are waited for: a WAL may be "locked" at once where it is opened.
+        # With a rollback journal, whose locks are waited for: opening a WAL may be "locked" at once.
         database = sqlite3.connect(self.path, timeout=_PATIENCE, isolation_level="IMMEDIATE")
         try:
             database.execute("PRAGMA synchronous = FULL")
