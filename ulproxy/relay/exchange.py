@@ -24,7 +24,7 @@ from ulproxy.pdu.reader import CommandFragment, PDataRun
 from ulproxy.pdu.types import AbortReason
 from ulproxy.pdu.writer import command_message, data_set_message
 from ulproxy.relay.effects import Effect, Record, SendData
-from ulproxy.relay.side import Collected, Side
+from ulproxy.relay.side import Blamed, Collected, Side
 from ulproxy.relay.verdict import Collect, Drop, Pass, Respond, Verdict, Wait
 
 # Answers of our own that wait while a data set is sent to the same peer; more, and it asks without end.
@@ -220,9 +220,9 @@ class Exchange:
         if side.passing and receiver is not None:
             side.passing = receiver.message_open = False
             side.operation = None
-            for data in receiver.waiting:
-                self._effects.append(SendData(receiver.end, data))
-            receiver.waiting.clear()
+            waiting, receiver.waiting = receiver.waiting, []
+            if receiver.association.may_send_data:
+                self._effects += (SendData(receiver.end, data) for data in waiting)
         if side.reply is not None:
             context_id, command = side.reply
             side.reply = None
@@ -236,7 +236,7 @@ class Exchange:
             side.waiting.append(message)
         else:
             text = f"{MAX_WAITING} requests refused during one data set"
-            raise RemoteProtocolError(text, AbortReason.NOT_SPECIFIED)
+            raise Blamed(side, RemoteProtocolError(text, AbortReason.NOT_SPECIFIED))
 
     def _refused(self, side: Side, message: Message, verdict: Respond) -> None:
         if verdict.text:

@@ -8,7 +8,7 @@ anything but its sender's own bytes; and after `Ends.end` nothing passes any mor
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from ulproxy.errors import RemoteProtocolError
@@ -22,7 +22,7 @@ from ulproxy.pdu.association import (
     ReleaseConfirmation,
     ReleaseIndication,
 )
-from ulproxy.pdu.fsm import State
+from ulproxy.pdu.fsm import DATA_INDICATED, State
 from ulproxy.pdu.reader import CommandFragment, PDataRun
 from ulproxy.pdu.types import (
     LOCAL_LIMIT_EXCEEDED,
@@ -42,7 +42,7 @@ from ulproxy.relay.exchange import Exchange
 from ulproxy.relay.fan import FanOut
 from ulproxy.relay.local import Local
 from ulproxy.relay.shared import ByMessage
-from ulproxy.relay.side import Leg, Side
+from ulproxy.relay.side import Blamed, Leg, Side
 from ulproxy.relay.sniff import spoken
 from ulproxy.relay.straight import Straight
 
@@ -115,11 +115,14 @@ class Join:
     def moves_ended(self) -> list[Effect]:
         """A C-MOVE that this association waits for may be over (`waits`)."""
         for parked in self._exchange.parked():
+            if self.ended:  # by one that waited before it
+                break
             try:
                 self._exchange.judge_again(parked)
             except RemoteProtocolError as error:
-                self._fault(parked.side, error.reason, str(error))
-        self._conducting.moves_ended()
+                self._blame(parked.side, error)
+        if not self.ended:
+            self._to_conduct(self._conducting.moves_ended)
         return self._settled()
 
     def shutdown(self, text: str) -> list[Effect]:
@@ -190,7 +193,7 @@ class Join:
                 else:
                     self._apply(side, (output,))
             except RemoteProtocolError as error:
-                self._fault(side, error.reason, str(error))
+                self._blame(side, error)
 
     def _settled(self) -> list[Effect]:
         """Goes on with whatever need not be held any more; the effects of all of it."""
@@ -210,10 +213,11 @@ class Join:
         return next((side for side in held if self.ended or conduct.may_go_on(side)), None)
 
     def _go_on(self, side: Side) -> None:
+        gone = side.association.state not in DATA_INDICATED  # nothing comes behind its command set
         try:
-            self._exchange.go_on(side, drop=self.ended)
+            self._exchange.go_on(side, drop=self.ended or gone)
         except RemoteProtocolError as error:
-            self._fault(side, error.reason, str(error))
+            self._blame(side, error)
         if side.held is None:
             self._indicated(side, side.association.resume())
 
@@ -317,6 +321,18 @@ class Join:
             text = f"protocol error of the {side.name} end: {text}"
         self._failed(side, Failure(text, rejection))
 
+    def _to_conduct(self, happened: Callable[[], None]) -> None:
+        """Tells it what happened; what fails then is what the caller has asked for."""
+        try:
+            happened()
+        except RemoteProtocolError as error:
+            self._blame(self._inbound, error)
+
+    def _blame(self, side: Side, error: RemoteProtocolError) -> None:
+        """The side whose bytes were looked at, unless the error says that it is another one."""
+        culprit = error.side if isinstance(error, Blamed) else side
+        self._fault(culprit, error.reason, str(error))
+
     def _fault(self, side: Side, reason: int, text: str) -> None:
         text = f"protocol error of the {side.name} end: {text}"
         self._failed(side, Failure(text, NO_REASON_TRANSIENT_ACSE, blame=reason))
@@ -331,7 +347,7 @@ class Join:
     def _failed(self, side: Side, failure: Failure) -> None:
         """This end is no more."""
         if isinstance(side, Leg):
-            self._conducting.failed(side, failure)
+            self._to_conduct(lambda: self._conducting.failed(side, failure))
             return
         self._ends.end(failure.text)
         if failure.blame is not None:

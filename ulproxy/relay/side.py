@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from ulproxy.dimse.command import CommandSet
 from ulproxy.dimse.message import Message, MessageReader
+from ulproxy.errors import RemoteProtocolError
 from ulproxy.pdu.associate import AAssociateRQ
 from ulproxy.pdu.association import Association
 from ulproxy.pdu.collector import Collector
@@ -14,6 +15,14 @@ from ulproxy.pdu.fsm import Role
 from ulproxy.policy.decision import Forward
 from ulproxy.relay.effects import End
 from ulproxy.relay.operation import OpenOperation
+
+
+class Blamed(RemoteProtocolError):  # noqa: N818 (it is the side that is)
+    """What a side has done shows while another one's bytes are looked at."""
+
+    def __init__(self, side: Side, error: RemoteProtocolError) -> None:
+        super().__init__(str(error), error.reason)
+        self.side = side
 
 
 @dataclass(frozen=True, slots=True)
