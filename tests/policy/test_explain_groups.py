@@ -164,3 +164,14 @@ def test_c_stores_of_moves_behind_the_relays_title():
     refused = said("HOSP_A", "store", policy=policy, where=CALLS, calling="PACS")
     assert refused[0].startswith("refused: A-ASSOCIATE-RJ 1,1,1: ")
     assert tuple(refused[1:]) == MOVING
+
+
+@pytest.mark.parametrize(("count", "more"), [(8, False), (9, True)])
+def test_many_behind_the_relays_title_are_not_all_listed(count, more):
+    aes = [ae(f"W{n}", host="10.0.0.9", name=f"w{n}") for n in range(count)]
+    policy = Policy(config([*aes, PACS], [rule("network:inside", "PACS", "move commitment")]))
+    lines = said("HOSP_A", policy=policy, where=CALLS, calling="PACS")
+    assert sum(line.startswith("perhaps w") for line in lines) == 8
+    assert ("perhaps one of 1 more" in lines) is more
+    assert sum(line.startswith("while ") for line in lines) == 8
+    assert (lines[-1] == "and so do those of other C-MOVEs") is more

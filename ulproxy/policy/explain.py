@@ -21,6 +21,7 @@ from ulproxy.policy.hints import (
 )
 from ulproxy.policy.model import ApplicationEntity, Group, Listener
 from ulproxy.policy.rules import Policy
+from ulproxy.policy.values import MOST_LISTED
 
 __all__ = ["EXAMPLES", "Explanation", "Question", "explain"]
 
@@ -172,10 +173,12 @@ def _shared(policy: Policy, question: Question, decision: Shared) -> Explanation
         f"allowed: {question.called} is whoever asked {decision.caller.name} for what it reports"
     )
     lines = [first, _caller(question, decision.caller)]
-    for one in decision.reported:
+    for one in decision.reported[:MOST_LISTED]:
         allowed = _allowed(policy, one, question.service)
         block = [*_observed(one.observed), *_names(policy, one)]
         lines += [f"perhaps {one.callee.name}: {allowed}", *(f"  {line}" for line in block)]
+    if (more := len(decision.reported) - MOST_LISTED) > 0:
+        lines.append(f"perhaps one of {more} more")
     behind = reached(policy, question.called, decision.caller.network)
     return Explanation(True, [*lines, *while_moving(policy, question, decision.caller, behind)])
 

@@ -10,7 +10,7 @@ from ulproxy.dimse.services import Service
 from ulproxy.policy.decision import Peer
 from ulproxy.policy.model import ApplicationEntity, Group, Rule
 from ulproxy.policy.rules import Policy
-from ulproxy.policy.values import suggestion
+from ulproxy.policy.values import MOST_LISTED, suggestion
 
 
 class Question(NamedTuple):
@@ -55,11 +55,17 @@ def while_moving(
     """That the C-STOREs of a C-MOVE would pass all the same."""
     if question.service not in (None, Service.STORE):
         return
+    listed = 0
     for ae, caller in product(called, policy.config.aes):
         found = policy.move_rule(caller, archive, policy.names.shown(ae, caller.network))
-        if found is not None and found[0] is ae:
-            moving = f"a C-MOVE of {caller.name} to {ae.name}"
-            yield f"while {moving} is under way, its C-STOREs pass {by(found[1])}"
+        if found is None or found[0] is not ae:
+            continue
+        if listed == MOST_LISTED:
+            yield "and so do those of other C-MOVEs"
+            return
+        listed += 1
+        moving = f"a C-MOVE of {caller.name} to {ae.name}"
+        yield f"while {moving} is under way, its C-STOREs pass {by(found[1])}"
 
 
 def hints(policy: Policy, question: Question) -> Iterator[str]:
