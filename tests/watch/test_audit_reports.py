@@ -65,17 +65,23 @@ def test_nobody_enters_its_own_network():
     assert desk.told() == []
 
 
-def test_whoever_calls_the_relay_itself_enters_no_network():
+@pytest.mark.parametrize("facts", [{"caller": None}, {"callee": None}, {"callee": ""}])
+def test_whoever_calls_the_relay_itself_enters_no_network(facts):
+    """Nor does an archive before it is known for whom it calls."""
     desk = Desk()
-    desk.established(caller=None, callee=None)
+    desk.established(**facts)
     desk.ended()
     assert desk.told() == []
 
 
-def test_a_group_is_of_another_network():
+@pytest.mark.parametrize(
+    ("callees", "expected"),
+    [("HB_PACS, STATION", [ATTACH]), ("WS2, HB_PACS", [ATTACH]), ("WS2, WS1", [])],
+)
+def test_a_group_may_be_of_other_networks(callees, expected):
     desk = Desk()
-    desk.established(callee="ALL_PACS")
-    assert desk.told() == [ATTACH]
+    desk.established(callee=callees)
+    assert desk.told() == expected
 
 
 def test_an_ae_that_a_reload_removes_still_leaves():

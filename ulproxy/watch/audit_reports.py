@@ -71,8 +71,9 @@ class Reports:
     def established(self, source: Source, facts: Entry, now: datetime) -> None:
         """An association stands: does its caller enter another network by it?"""
         caller = self._aes.get(str(facts.get("caller")))
-        callee = self._aes.get(str(facts.get("callee")))
-        if caller is None or (callee is not None and callee.network == caller.network):
+        callees = str(facts.get("callee", "")).split(", ")
+        networks = {self._aes[name].network for name in callees if name in self._aes}
+        if caller is None or networks <= {caller.network}:
             return
         node = self._party(caller.name, source, caller.name)
         self._entered[source.id] = node
