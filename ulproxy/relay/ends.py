@@ -68,7 +68,7 @@ class Ends:
         self.ended = False
         self.facts: dict[str, object] = {}  # for the log: who the AEs are, and by which rule
         self._observed: dict[str, None] = {}
-        self._admitted: list[Admitted] = []
+        self._admitted: dict[Side, Admitted] = {}
         self._gates: list[Gate] = []
         self._attendance: Attendance | None = None
         self._grounds: Grounds | None = None
@@ -189,11 +189,25 @@ class Ends:
         """Counts the association, or says which limit is reached."""
         limits = self.policy.config.limits
         admitted = self.border.admission.enter(limits, str(self.peer.address), caller, callee)
-        return self._count(admitted)
+        if isinstance(admitted, str):
+            return admitted
+        self._admitted[self.inbound] = admitted
+        return ""
 
-    def admit_leg(self, callee: ApplicationEntity) -> str:
-        """The same for one leg of several."""
-        return self._count(self.border.admission.enter_leg(callee))
+    def open_one(self, forward: Forward, request: AAssociateRQ | None) -> Leg | str:
+        """Opens one leg of several, until it is `left`; or says which limit is reached."""
+        admitted = self.border.admission.enter_leg(forward.callee)
+        if isinstance(admitted, str):
+            return admitted
+        leg = self.open(forward, request)
+        self._admitted[leg] = admitted
+        return leg
+
+    def left(self, leg: Leg) -> None:
+        """The leg counts no more."""
+        admitted = self._admitted.pop(leg, None)
+        if admitted is not None:
+            self.border.admission.leave(admitted)
 
     def attend(self, archive: ApplicationEntity) -> None:
         """The caller is an archive that something is moved from."""
@@ -213,8 +227,9 @@ class Ends:
         self.ended = True
         for gate in self._gates:
             gate.close()
-        for admitted in self._admitted:
+        for admitted in self._admitted.values():
             self.border.admission.leave(admitted)
+        self._admitted.clear()
         if self._attendance is not None:
             self.border.moves.leave(self._attendance)
         self.effects.append(self._record(outcome, rejection, warning=warning))
@@ -235,12 +250,6 @@ class Ends:
             "services": named_services(self.request.presentation_contexts),
             **self.facts,
         }
-
-    def _count(self, admitted: Admitted | str) -> str:
-        if isinstance(admitted, str):
-            return admitted
-        self._admitted.append(admitted)
-        return ""
 
     def _record(self, outcome: str, rejection: Rejection | None, *, warning: bool) -> Record:
         facts: dict[str, object] = {**self.who(), "outcome": outcome}

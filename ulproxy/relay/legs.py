@@ -36,7 +36,6 @@ class Member:
         self.leg: Leg | None = None
         self.accepted: dict[int, str] | None = None
         self.failure = ""
-        self.admitted = False
 
     @property
     def name(self) -> str:
@@ -128,6 +127,7 @@ class SeveralLegs(Conduct):
                 self._lost(member, leg, failure)
         if failure.blame is not None:
             ends.abort(leg, AbortSource.SERVICE_PROVIDER, failure.blame)
+        ends.left(leg)
         self._left(leg)
 
     def release_asked(self, side: Side, *, collision: bool) -> None:
@@ -138,6 +138,7 @@ class SeveralLegs(Conduct):
             self._left(None)
             return
         self._ends.perform(side, side.association.respond_release())
+        self._ends.left(side)
         member = self._members[side.callee]
         if not collision and member.leg is side:
             member.leg, member.accepted, member.failure = None, None, "released by the AE"
@@ -152,16 +153,16 @@ class SeveralLegs(Conduct):
 
     def _call(self, member: Member) -> bool:
         """Opens a leg: for the caller's contexts while it waits, later for what it was accepted."""
-        ends, callee = self._ends, member.forward.callee
-        if not member.admitted:
-            member.failure = ends.admit_leg(callee)
-            member.admitted = not member.failure
+        ends = self._ends
         if len(ends.legs) >= MAX_LEGS:
             member.failure = f"{MAX_LEGS} associations have been opened for this one"
         if member.failure:
             return False
-        member.accepted = None
-        member.leg = ends.open(member.forward, self._proposal(member.forward))
+        opened = ends.open_one(member.forward, self._proposal(member.forward))
+        if isinstance(opened, str):
+            member.failure = opened
+            return False
+        member.leg, member.accepted = opened, None
         return True
 
     def _proposal(self, forward: Forward) -> AAssociateRQ | None:
@@ -185,6 +186,7 @@ class SeveralLegs(Conduct):
         leg, member.leg = member.leg, None
         if leg is None:
             return
+        self._ends.left(leg)
         if member.accepted is None:
             self._ends.effects.append(StopTimer(leg.end, Timer.CONNECT))
             self._ends.abort(leg, *PROVIDER)

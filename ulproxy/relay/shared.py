@@ -1,9 +1,9 @@
 """An archive calls the relay's own title, which several AEs share: each message tells for whom it is.
 
 A C-STORE goes where the C-MOVE leads that it is of (moves.py). Before the first one comes, each AE that
-something is being moved to is asked what it accepts, and the archive is accepted what all of them do. The
-first C-STORE settles for whom the association is: the others are released, since an AE may serve one
-association at a time; and whom a later one is for is called then.
+something is being moved to is asked what it accepts, and the archive is accepted what all of them do. An AE
+may serve one association at a time, so where there are several each is released as soon as it has answered,
+and whom a C-STORE is for is called then. Nobody is kept while another one is waited for in vain.
 """
 
 from __future__ import annotations
@@ -15,7 +15,11 @@ from ulproxy.dimse.message import Message
 from ulproxy.dimse.services import VERIFICATION, is_commitment
 from ulproxy.dimse.transaction import transaction_uid
 from ulproxy.pdu.fsm import State
-from ulproxy.pdu.types import IMPLICIT_VR_LITTLE_ENDIAN, TEMPORARY_CONGESTION
+from ulproxy.pdu.types import (
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    LOCAL_LIMIT_EXCEEDED,
+    TEMPORARY_CONGESTION,
+)
 from ulproxy.policy.decision import Reject, Shared
 from ulproxy.relay.effects import End, Record, StartTimer, StopTimer, Timer
 from ulproxy.relay.ends import Ends, Failure
@@ -36,6 +40,13 @@ _C_ECHO_RQ: Final = int(CommandField.C_ECHO_RQ)
 _C_CANCEL_RQ: Final = int(CommandField.C_CANCEL_RQ)
 
 
+class Probed(NamedTuple):
+    """What an AE accepts: transfer syntaxes by context id, and the maximum length that it takes, in bytes."""
+
+    accepted: dict[int, str]
+    maximum_length: int
+
+
 class Report(NamedTuple):
     """A storage commitment result."""
 
@@ -52,22 +63,37 @@ class ByMessage(SeveralLegs):
         self._impatient = False
         self._awaited: Member | None = None  # whom the held message is for
         self._last_failure = Failure("nobody could be called", TEMPORARY_CONGESTION)
-        self._settled = False
+        self._probed: dict[str, Probed] = {}
         self._waiting_reports: list[tuple[Member, Report]] = []
 
     def start(self) -> None:
         """Asks everybody that something is being moved to."""
         for forward in self._decision.candidates[:MAX_PROBED]:
             member = self._know(forward)
-            self._call(member)
+            if not self._call(member):
+                self._last_failure = Failure(member.failure, LOCAL_LIMIT_EXCEEDED)
         if len(self._members) > 1:
             self._ends.effects.append(StartTimer(End.INBOUND, Timer.PATIENCE))
         self._candidates_changed(None)
 
     def impatient(self) -> None:
-        """Who has not answered yet is asked again when something comes for it."""
-        self._impatient = True
-        self._candidates_changed(None)
+        """Who has not answered is called when something comes for it; who is idle is let go."""
+        if self._ends.inbound.association.state is State.Sta3:
+            self._impatient = True
+            self._candidates_changed(None)
+        elif self._awaited is not None and self._awaited.connecting:
+            self._let_go_idle()
+
+    def _let_go_idle(self) -> None:
+        """Two archives that wait for what the other one keeps would wait for ever."""
+        for member in self._members.values():
+            leg = member.leg
+            if leg is None or member.accepted is None:
+                continue
+            if member.gate.idle and not leg.messages.under_way:
+                self._let_go(member)
+            else:
+                self._ends.effects.append(StartTimer(End.INBOUND, Timer.PATIENCE))
 
     def may_go_on(self, side: Side) -> bool:
         """A leg waits for the end of another's data set, the archive for the answer of an AE."""
@@ -114,9 +140,9 @@ class ByMessage(SeveralLegs):
             return Respond(response(command, Status.PROCESSING_FAILURE), member)
         if member.leg is None or member.accepted is None:
             self._awaited = member
+            ends.effects.append(StartTimer(End.INBOUND, Timer.PATIENCE))
             return Hold()
         self._awaited = None
-        self._settle_for(member)
         if message.context_id not in member.accepted:
             text = f"{member.name} does not accept the presentation context"
             return Respond(response(command, Status.SOP_CLASS_NOT_SUPPORTED), text)
@@ -187,13 +213,6 @@ class ByMessage(SeveralLegs):
     def _is_too_small(self, leg: Leg) -> bool:
         return leg.maximum_length != 0 and least(leg.maximum_length, self._told) != self._told
 
-    def _settle_for(self, member: Member) -> None:
-        if not self._settled:
-            self._settled = True
-            for other in self._members.values():
-                if other is not member:
-                    self._let_go(other)
-
     def _joined(self) -> None:
         """A C-STORE that waits for it is judged again, since it is not connecting; results are passed on."""
         self._retry_reports()
@@ -222,22 +241,36 @@ class ByMessage(SeveralLegs):
             self._last_failure = failure
         if ends.request is None or ends.inbound.association.state is not State.Sta3:
             return
-        answers = [m.accepted for m in self._members.values() if m.accepted]
-        connecting = any(member.connecting for member in self._members.values())
-        if connecting and not (answers and self._impatient):
+        self._note_answers()
+        answers = [probed.accepted for probed in self._probed.values() if probed.accepted]
+        if self._connecting and not (answers and self._impatient):
             return
         accepted = self._accepted(answers) | self._reports()
-        if not accepted and not any(member.leg for member in self._members.values()):
+        if not accepted and not self._probed:
             ends.reject(self._last_failure.rejection, self._last_failure.text)
             ends.abort_legs(self._last_failure.source, self._last_failure.reason)
             return
+        for member in self._connecting:
+            self._let_go(member)
         if len(self._members) > 1:
             ends.effects.append(StopTimer(End.INBOUND, Timer.PATIENCE))
-        legs = [m.leg for m in self._members.values() if m.leg is not None and m.accepted]
-        self._told = ends.policy.config.limits.max_pdu or (0 if legs else _MODEST)
-        for leg in legs:
-            self._told = least(self._told, leg.maximum_length)
+        self._told = ends.policy.config.limits.max_pdu or (0 if answers else _MODEST)
+        for probed in self._probed.values():
+            if probed.accepted:
+                self._told = least(self._told, probed.maximum_length)
         self._accept(several_answer(ends.request, accepted, self._told))
+
+    def _note_answers(self) -> None:
+        for name, member in self._members.items():
+            if member.leg is None or member.accepted is None:
+                continue
+            self._probed[name] = Probed(member.accepted, member.leg.maximum_length)
+            if len(self._members) > 1:
+                self._let_go(member)
+
+    @property
+    def _connecting(self) -> list[Member]:
+        return [member for member in self._members.values() if member.connecting]
 
     def _reports(self) -> dict[int, str]:
         """The contexts for storage commitment results, in the first transfer syntax that is offered."""
