@@ -25,6 +25,8 @@ class Straight(Conduct):
         ends.facts |= {"caller": forward.caller.name, "callee": forward.callee.name}
         if forward.rule is not None:
             ends.facts["rule"] = forward.rule.number
+        elif forward.because:
+            ends.facts["because"] = forward.because
         ends.observed(forward.observed)
 
     def start(self) -> None:
