@@ -14,8 +14,9 @@ import click
 
 import ulproxy
 from ulproxy.commands import GROUPS
-from ulproxy.commands.change import CONFIG, loaded
+from ulproxy.commands.change import CONFIG, loaded, print_problems
 from ulproxy.dimse.services import Service
+from ulproxy.errors import ConfigError
 from ulproxy.policy.certificates import certificate
 from ulproxy.policy.decision import Peer
 from ulproxy.policy.endpoints import IpAddress
@@ -23,6 +24,7 @@ from ulproxy.policy.explain import Question, explain
 from ulproxy.policy.rules import Policy
 from ulproxy.policy.values import shown, suggestion
 from ulproxy.shell.echo import EchoError, echo
+from ulproxy.shell.tls import Contexts
 from ulproxy.watch.log import LogFormat, configure
 
 
@@ -57,6 +59,9 @@ def run_command(config: Path, workers: int, drain: float | None, log_format: Log
     configure(log_format)
     try:
         serve(config, valid, drain, click.echo)
+    except ConfigError as error:  # files that only OpenSSL finds fault with
+        print_problems(config, error)
+        sys.exit(2)
     except OSError as error:
         click.echo(f"cannot listen on {error.strerror}", err=True)
         sys.exit(1)
@@ -67,6 +72,11 @@ def run_command(config: Path, workers: int, drain: float | None, log_format: Log
 def check_command(config: Path) -> None:
     """Validate CONFIG: each problem with its line and what would be right."""
     valid = loaded(config, err=False, files=True)
+    try:
+        Contexts(valid)
+    except ConfigError as error:
+        print_problems(config, error, err=False)
+        sys.exit(2)
     for note in valid.notes:
         click.echo(f"{config}:{note.line}: note: {note.key}: {note.text}")
     networks = {one.network for one in valid.listeners} | {ae.network for ae in valid.aes}

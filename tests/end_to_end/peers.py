@@ -173,8 +173,14 @@ def toml(config: Table) -> str:
     for key, value in config.items():
         for table in value if isinstance(value, list) else [value]:
             lines.append(f"[[{key}]]" if isinstance(value, list) else f"[{key}]")
-            lines += [f"{name} = {json.dumps(v)}" for name, v in table.items()]
+            lines += [f"{name} = {_toml_value(v)}" for name, v in table.items()]
     return "\n".join(lines) + "\n"
+
+
+def _toml_value(value: object) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{name} = {_toml_value(v)}" for name, v in value.items()) + " }"
+    return json.dumps(value)
 
 
 def ae(title: str, network: str, port: int | None = None, **more: object) -> Table:

@@ -1,9 +1,11 @@
-"""The commands that show and edit the configuration file, in groups: `ulproxy ae`, `ulproxy rule`.
+"""The commands in groups: `ulproxy ae` and `ulproxy rule` for the configuration file, `ulproxy cert` for TLS.
 
-ae.py and rule.py have the calls, change.py the file, relations.py what the rules mean for one AE.
+ae.py, rule.py and cert.py have the calls, change.py the file, relations.py what the rules mean for one AE,
+authority.py the CA.
 """
 
 from ulproxy.commands.ae import ae
+from ulproxy.commands.cert import cert
 from ulproxy.commands.rule import rule
 
-GROUPS = (ae, rule)
+GROUPS = (ae, rule, cert)

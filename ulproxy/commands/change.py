@@ -41,8 +41,14 @@ def loaded(path: Path, *, err: bool = True, files: bool = False) -> Config:
     try:
         return load(path, files=files)
     except ConfigError as error:
-        _print_problems(path, error, err=err)
+        print_problems(path, error, err=err)
         sys.exit(2)
+
+
+def print_problems(path: Path, error: ConfigError, *, err: bool = True) -> None:
+    """A line for each."""
+    for problem in error.problems:
+        click.echo(f"{path}:{problem.line}: {problem.key}: {problem.text}", err=err)
 
 
 def refuse(path: Path, text: str) -> NoReturn:
@@ -55,7 +61,7 @@ def change(path: Path, edit: Callable[[str], Edited]) -> None:
     """Edit the file, print what changed, or end the command with the file as it was."""
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():
-        _print_problems(
+        print_problems(
             path,
             ConfigError([Problem(0, "file", "is no regular file; name one that can be replaced")]),
         )
@@ -72,7 +78,7 @@ def change(path: Path, edit: Callable[[str], Edited]) -> None:
     except EditRefusedError as error:
         refuse(path, str(error))
     except ConfigError as error:
-        _print_problems(path, error)
+        print_problems(path, error)
         click.echo(f"{path} is unchanged; these are the lines that it would have", err=True)
         sys.exit(2)
     except OSError as error:
@@ -82,11 +88,6 @@ def change(path: Path, edit: Callable[[str], Edited]) -> None:
     for note in edited.config.notes:
         if (note.key, note.text) not in known:
             click.echo(f"{path}:{note.line}: note: {note.key}: {note.text}")
-
-
-def _print_problems(path: Path, error: ConfigError, *, err: bool = True) -> None:
-    for problem in error.problems:
-        click.echo(f"{path}:{problem.line}: {problem.key}: {problem.text}", err=err)
 
 
 def _print_change(path: Path, before: str, edited: Edited) -> None:
