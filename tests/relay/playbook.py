@@ -77,8 +77,12 @@ def accepted() -> Input:
     return Input("accepted", Join.accepted)
 
 
-def connected() -> Input:
-    return Input("connected", Join.connected)
+def connected(end: End = ONWARD) -> Input:
+    return Input("connected", lambda join: join.connected(end), end)
+
+
+def moves_ended() -> Input:
+    return Input("moves ended", Join.moves_ended)
 
 
 def data(end: End, received: bytes) -> Input:
@@ -237,8 +241,6 @@ def _end(effect: Effect | Logged) -> int:
     match effect:
         case Record() | Operation() | Logged():
             return 0
-        case OpenTransport():
-            return ONWARD.number + 1
         case _:
             return effect.end.number + 1
 
@@ -267,8 +269,8 @@ def _shown(effect: Effect | Logged) -> str:
     match effect:
         case SendData(end, data):
             return f"<< SendData {end.name} {_shown_bytes(bytes(data))}"
-        case OpenTransport(endpoint):
-            return f"<< OpenTransport {endpoint}"
+        case OpenTransport(endpoint, end):
+            return f"<< OpenTransport {end.name} {endpoint}"
         case CloseTransport(end):
             return f"<< CloseTransport {end.name}"
         case StartTimer(end, timer) | StopTimer(end, timer):

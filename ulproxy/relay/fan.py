@@ -18,6 +18,7 @@ from ulproxy.dimse.command import (
 )
 from ulproxy.dimse.message import Message
 from ulproxy.dimse.transaction import failed_instances, failed_list
+from ulproxy.errors import RemoteProtocolError
 from ulproxy.pdu.fsm import State
 from ulproxy.pdu.types import IMPLICIT_VR_LITTLE_ENDIAN, LOCAL_LIMIT_EXCEEDED, NO_REASON
 from ulproxy.policy.decision import Fan
@@ -28,7 +29,7 @@ from ulproxy.relay.legs import Member, SeveralLegs
 from ulproxy.relay.local import judge_own
 from ulproxy.relay.negotiate import several_answer
 from ulproxy.relay.query import Answered, Query
-from ulproxy.relay.side import Leg, Side
+from ulproxy.relay.side import Blamed, Leg, Side
 from ulproxy.relay.verdict import Collect, Drop, Hold, Pass, Respond, Verdict, Wait
 
 MAX_QUERIES: Final = 16  # at once; the caller is told to send one after the other
@@ -54,6 +55,8 @@ class FanOut(SeveralLegs):
         self._group = decision.group.title
         self._queries: list[Query] = []
         ends.facts["group"] = self._group
+        if decision.left_out:
+            ends.facts["left_out"] = "; ".join(decision.left_out)
         for forward in decision.members:
             self._know(forward, self._group)
 
@@ -67,9 +70,9 @@ class FanOut(SeveralLegs):
             self._candidates_changed(failure)
 
     def may_go_on(self, side: Side) -> bool:
-        """A member waits for the end of another one's object."""
-        del side
-        return not self._ends.inbound.message_open
+        """A member waits for the end of another one's object, or until its request can be told apart."""
+        free = not self._ends.inbound.message_open
+        return free and not (isinstance(side, Leg) and side.held and self._clashes(side, side.held))
 
     def moves_ended(self) -> None:
         """A retrieve that could not be told from another one may be possible now."""
@@ -106,12 +109,20 @@ class FanOut(SeveralLegs):
     # From the caller
 
     def _begin(self, message: Message, data_set: bytes) -> None:
-        query = Query(message, data_set, list(self._members))
+        due = [m.name for m in self._members.values() if m.is_offered(message.context_id)]
+        query = Query(message, data_set, due)
         self._queries.append(query)
         self._ask(query)
 
     def _ask(self, query: Query) -> None:
         """Asks whoever is to be asked now and can be; answers the caller when all have answered."""
+        try:
+            self._ask_all(query)
+        except RemoteProtocolError as error:
+            raise Blamed(self._ends.inbound, error) from error
+        self.waits = any(one.waits for one in self._queries)
+
+    def _ask_all(self, query: Query) -> None:
         query.waits = False
         for name in list(query.due):
             if query.retrieves and query.asked:
@@ -122,7 +133,6 @@ class FanOut(SeveralLegs):
                 continue
             if not self._ask_one(query, self._members[name]):
                 break
-        self.waits = any(one.waits for one in self._queries)
         if query.over and query in self._queries:
             self._finish(query)
 
@@ -179,7 +189,7 @@ class FanOut(SeveralLegs):
     # From the members
 
     def _from_member(self, leg: Leg, message: Message) -> Verdict:
-        if self._ends.inbound.message_open:
+        if self._ends.inbound.message_open or self._clashes(leg, message):
             return Hold()
         member, command = self._members[leg.callee], message.command
         verdict = member.gate.judge(End.ONWARD, message)
@@ -194,6 +204,18 @@ class FanOut(SeveralLegs):
             return verdict._replace(command=query.pending(verdict.command))
         final = verdict.command
         return Collect(lambda data_set: self._answered(query, member, final, data_set))
+
+    def _clashes(self, leg: Leg, message: Message) -> bool:
+        """Whether the caller's response to it could be to what another member has asked."""
+        command = message.command
+        if command.is_response or command.command_field == _C_CANCEL_RQ:
+            return False
+        answer = response(command, Status.SUCCESS)
+        return any(
+            member.leg is not None and member.gate.expects(End.INBOUND, answer)
+            for name, member in self._members.items()
+            if name != leg.callee
+        )
 
     def _answered(self, query: Query, member: Member, command: CommandSet, data_set: bytes) -> None:
         syntax = self._ends.contexts[query.message.context_id].transfer_syntax

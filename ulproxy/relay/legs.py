@@ -42,6 +42,10 @@ class Member:
         """The AE's, in the file."""
         return self.forward.callee.name
 
+    def is_offered(self, context_id: int) -> bool:
+        """Whether the rules let the caller use this presentation context of it."""
+        return any(context.context_id == context_id for context in self.forward.offered)
+
     @property
     def connecting(self) -> bool:
         """Whether its answer is awaited."""
@@ -125,6 +129,8 @@ class SeveralLegs(Conduct):
                 self._candidates_changed(failure)
             elif not ends.ended:
                 self._lost(member, leg, failure)
+        elif leg.messages.under_way and not ends.ended:
+            self._give_up(failure)
         if failure.blame is not None:
             ends.abort(leg, AbortSource.SERVICE_PROVIDER, failure.blame)
         ends.left(leg)
@@ -158,7 +164,11 @@ class SeveralLegs(Conduct):
             member.failure = f"{MAX_LEGS} associations have been opened for this one"
         if member.failure:
             return False
-        opened = ends.open_one(member.forward, self._proposal(member.forward))
+        proposal = self._proposal(member.forward)
+        if proposal is not None and not proposal.presentation_contexts:
+            member.failure = "nothing that the caller was accepted may go there"
+            return False
+        opened = ends.open_one(member.forward, proposal)
         if isinstance(opened, str):
             member.failure = opened
             return False
