@@ -243,7 +243,7 @@ def dcmqrscp(port: int, areas: dict[str, Path], hosts: Hosts, directory: Path) -
             [
                 f"NetworkTCPPort = {port}",
                 "MaxPDUSize = 16384",
-                "MaxAssociations = 32",
+                "MaxAssociations = 200",
                 "HostTable BEGIN",
                 *(f"host{i} = ({t}, 127.0.0.1, {p})" for i, (t, p) in enumerate(hosts.items())),
                 "HostTable END",
@@ -262,10 +262,13 @@ def dcmqrscp(port: int, areas: dict[str, Path], hosts: Hosts, directory: Path) -
 
 
 @contextlib.contextmanager
-def storescp(port: int, received: Path, directory: Path, nodelay: bool) -> Iterator[Program]:
-    """DCMTK's storage SCP, writing what it receives bit by bit."""
+def storescp(
+    port: int, received: Path, directory: Path, nodelay: bool, *options: str
+) -> Iterator[Program]:
+    """DCMTK's storage SCP, writing what it receives bit by bit; without options in any syntax."""
     received.mkdir()
-    command: list[str | Path] = ["storescp", "+B", "+xa", "-od", received, str(port)]
+    command: list[str | Path] = ["storescp", "+B", *(options or ("+xa",)), "-od", received]
+    command.append(str(port))
     with program(command, directory, nodelay) as running:
         wait_until(lambda: running.listens_on(port), "storescp listens")
         yield running
