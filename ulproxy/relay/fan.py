@@ -29,8 +29,8 @@ from ulproxy.relay.legs import Member, SeveralLegs
 from ulproxy.relay.local import judge_own
 from ulproxy.relay.negotiate import several_answer
 from ulproxy.relay.query import Answered, Query
-from ulproxy.relay.side import Blamed, Leg, Side
-from ulproxy.relay.verdict import Collect, Drop, Hold, Pass, Respond, Verdict, Wait
+from ulproxy.relay.side import Blamed, Leg
+from ulproxy.relay.verdict import Collect, Drop, Pass, Respond, Verdict, Wait
 
 MAX_QUERIES: Final = 16  # at once; the caller is told to send one after the other
 _MODEST: Final = 16384  # the maximum length that the caller is told, in bytes: it sends no objects
@@ -69,27 +69,14 @@ class FanOut(SeveralLegs):
         if failure is not None:
             self._candidates_changed(failure)
 
-    def may_go_on(self, side: Side) -> bool:
-        """A member waits for the end of another one's object, or until its request can be told apart."""
-        free = not self._ends.inbound.message_open
-        return free and not (isinstance(side, Leg) and side.held and self._clashes(side, side.held))
-
     def moves_ended(self) -> None:
         """A retrieve that could not be told from another one may be possible now."""
         for query in list(self._queries):
             self._ask(query)
 
-    def judge(self, side: Side, message: Message) -> Verdict:
+    def _asked(self, message: Message) -> Verdict:
         """What the caller asks goes to the members, what they answer is answered in one."""
-        if isinstance(side, Leg):
-            return self._from_member(side, message)
         command = message.command
-        if command.is_response:
-            for member in self._members.values():
-                if member.leg is not None and member.gate.expects(End.INBOUND, command):
-                    side.target = member.leg
-                    return member.gate.judge(End.INBOUND, message)
-            return Drop("nothing that was asked here")
         if command.command_field == _C_CANCEL_RQ:
             return self._cancel(message)
         if command.command_field == _C_ECHO_RQ and self._group == self._relay_title:
@@ -188,10 +175,9 @@ class FanOut(SeveralLegs):
 
     # From the members
 
-    def _from_member(self, leg: Leg, message: Message) -> Verdict:
-        if self._ends.inbound.message_open or self._clashes(leg, message):
-            return Hold()
-        member, command = self._members[leg.callee], message.command
+    def _said(self, member: Member, message: Message) -> Verdict:
+        """A final response is kept until all have answered."""
+        command = message.command
         verdict = member.gate.judge(End.ONWARD, message)
         if not command.is_response or not isinstance(verdict, Pass):
             return verdict
@@ -204,18 +190,6 @@ class FanOut(SeveralLegs):
             return verdict._replace(command=query.pending(verdict.command))
         final = verdict.command
         return Collect(lambda data_set: self._answered(query, member, final, data_set))
-
-    def _clashes(self, leg: Leg, message: Message) -> bool:
-        """Whether the caller's response to it could be to what another member has asked."""
-        command = message.command
-        if command.is_response or command.command_field == _C_CANCEL_RQ:
-            return False
-        answer = response(command, Status.SUCCESS)
-        return any(
-            member.leg is not None and member.gate.expects(End.INBOUND, answer)
-            for name, member in self._members.items()
-            if name != leg.callee
-        )
 
     def _answered(self, query: Query, member: Member, command: CommandSet, data_set: bytes) -> None:
         syntax = self._ends.contexts[query.message.context_id].transfer_syntax
@@ -292,7 +266,7 @@ class FanOut(SeveralLegs):
 
     def _lost(self, member: Member, leg: Leg, failure: Failure) -> None:
         """Half an object cannot be answered for; a query can."""
-        if leg.passing or not any(m.leg for m in self._members.values()):
+        if leg.passing or not any(m.leg or m.connecting for m in self._members.values()):
             self._give_up(failure)
             return
         for query in list(self._queries):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Final
 
-from ulproxy.dimse.message import MessageReader
+from ulproxy.dimse.command import CommandField, Status, response
+from ulproxy.dimse.message import Message, MessageReader
 from ulproxy.errors import RemoteProtocolError
 from ulproxy.pdu.associate import AAssociateAC, AAssociateRQ
 from ulproxy.pdu.fsm import State
@@ -13,12 +14,13 @@ from ulproxy.pdu.types import NO_REASON_TRANSIENT_ACSE, AbortSource
 from ulproxy.policy.decision import Forward
 from ulproxy.policy.model import ApplicationEntity
 from ulproxy.relay.conduct import Conduct
-from ulproxy.relay.effects import Record, StopTimer, Timer
+from ulproxy.relay.effects import End, Record, StopTimer, Timer
 from ulproxy.relay.ends import MAX_LEGS, PROVIDER, Ends, Failure
 from ulproxy.relay.exchange import Exchange
 from ulproxy.relay.gate import Gate
 from ulproxy.relay.negotiate import accepted_of, onward_request, restricted
 from ulproxy.relay.side import Leg, Side
+from ulproxy.relay.verdict import Drop, Hold, Verdict
 
 _AWAITING: Final = State.Sta3  # the caller waits for an answer to its A-ASSOCIATE-RQ
 
@@ -36,6 +38,7 @@ class Member:
         self.leg: Leg | None = None
         self.accepted: dict[int, str] | None = None
         self.failure = ""
+        self.again = False  # to be called when the one before has left
 
     @property
     def name(self) -> str:
@@ -49,7 +52,7 @@ class Member:
     @property
     def connecting(self) -> bool:
         """Whether its answer is awaited."""
-        return self.leg is not None and self.accepted is None
+        return self.again or (self.leg is not None and self.accepted is None)
 
 
 class SeveralLegs(Conduct):
@@ -74,16 +77,56 @@ class SeveralLegs(Conduct):
         return member
 
     @abstractmethod
+    def _asked(self, message: Message) -> Verdict:
+        """What becomes of a request or a C-CANCEL-RQ of the caller."""
+
+    @abstractmethod
+    def _said(self, member: Member, message: Message) -> Verdict:
+        """What becomes of a message of an AE."""
+
+    @abstractmethod
     def _candidates_changed(self, failure: Failure | None) -> None:
         """An AE has answered, or failed, while the caller waits for its own answer."""
 
     @abstractmethod
     def _joined(self) -> None:
-        """One more leg stands, and takes what the caller was accepted."""
+        """One more leg stands, and takes what the caller was accepted; or one that was tried does not."""
 
     @abstractmethod
     def _lost(self, member: Member, leg: Leg, failure: Failure) -> None:
         """A leg of an association that stands is no more."""
+
+    def judge(self, side: Side, message: Message) -> Verdict:
+        """Messages of several to one: no two at once, and each response finds its request."""
+        inbound = self._ends.inbound
+        if not isinstance(side, Leg):
+            return self._answer(message) if message.command.is_response else self._asked(message)
+        member = self._members[side.callee]
+        if member.leg is not side and inbound.association.state is not State.Sta8:
+            return Drop("its association is being released")
+        return self._said(member, message) if self._is_free_for(side, message) else Hold()
+
+    def may_go_on(self, side: Side) -> bool:
+        """A leg waits for the end of another one's object, or until its request can be told apart."""
+        return not isinstance(side, Leg) or side.held is None or self._is_free_for(side, side.held)
+
+    def _is_free_for(self, leg: Leg, message: Message) -> bool:
+        command = message.command
+        if self._ends.inbound.message_open:
+            return False
+        if command.is_response or command.command_field == CommandField.C_CANCEL_RQ:
+            return True
+        answer = response(command, Status.SUCCESS)
+        others = (member for name, member in self._members.items() if name != leg.callee)
+        return not any(m.leg and m.gate.expects(End.INBOUND, answer) for m in others)
+
+    def _answer(self, message: Message) -> Verdict:
+        """A response goes to who has asked, a C-CANCEL-RQ to who was asked."""
+        for member in self._members.values():
+            if member.leg is not None and member.gate.expects(End.INBOUND, message.command):
+                self._ends.inbound.target = member.leg
+                return member.gate.judge(End.INBOUND, message)
+        return Drop("nothing that was asked here")
 
     def answered(self, leg: Leg, answer: AAssociateAC) -> None:
         """An AE has accepted: is it in time, and does it agree with what the caller was accepted?"""
@@ -102,7 +145,8 @@ class SeveralLegs(Conduct):
             self._joined()
         else:
             self._let_go(member)
-            self._call(member)
+            if not self._call(member):
+                self._joined()
 
     def _accept(self, answer: AAssociateAC) -> None:
         """Accepts the caller; from now on the legs that stand may say something too."""
@@ -133,7 +177,6 @@ class SeveralLegs(Conduct):
             self._give_up(failure)
         if failure.blame is not None:
             ends.abort(leg, AbortSource.SERVICE_PROVIDER, failure.blame)
-        ends.left(leg)
         self._left(leg)
 
     def release_asked(self, side: Side, *, collision: bool) -> None:
@@ -164,6 +207,9 @@ class SeveralLegs(Conduct):
             member.failure = f"{MAX_LEGS} associations have been opened for this one"
         if member.failure:
             return False
+        if any(leg.callee == member.name for leg in self._leaving):
+            member.again = True  # an AE may serve one association at a time
+            return True
         proposal = self._proposal(member.forward)
         if proposal is not None and not proposal.presentation_contexts:
             member.failure = "nothing that the caller was accepted may go there"
@@ -193,11 +239,11 @@ class SeveralLegs(Conduct):
 
     def _let_go(self, member: Member) -> None:
         """Releases a leg that stands, and gives up one that is being opened."""
-        leg, member.leg = member.leg, None
+        leg, member.leg, member.again = member.leg, None, False
         if leg is None:
             return
-        self._ends.left(leg)
         if member.accepted is None:
+            self._ends.left(leg)
             self._ends.effects.append(StopTimer(leg.end, Timer.CONNECT))
             self._ends.abort(leg, *PROVIDER)
         else:
@@ -207,9 +253,15 @@ class SeveralLegs(Conduct):
 
     def _left(self, leg: Leg | None) -> None:
         """When the last leg has left, the caller that asked for it is answered."""
+        inbound = self._ends.inbound
         if leg is not None:
             self._leaving.discard(leg)
-        inbound = self._ends.inbound
+            self._ends.left(leg)
+            member = self._members[leg.callee]
+            if member.again and not self._ends.ended:
+                member.again = False
+                if not self._call(member):
+                    self._joined()
         if not self._leaving and inbound.association.state is State.Sta8:
             self._ends.end("released, asked by the inbound end", warning=False)
             self._ends.perform(inbound, inbound.association.respond_release())

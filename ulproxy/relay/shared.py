@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from ulproxy.dimse.command import CommandField, Status, command_name, response
+from ulproxy.dimse.command import CommandField, CommandSet, Status, command_name, response
 from ulproxy.dimse.message import Message
 from ulproxy.dimse.services import VERIFICATION, is_commitment
 from ulproxy.dimse.transaction import transaction_uid
+from ulproxy.errors import RemoteProtocolError
 from ulproxy.pdu.fsm import State
 from ulproxy.pdu.types import (
     IMPLICIT_VR_LITTLE_ENDIAN,
@@ -27,8 +28,8 @@ from ulproxy.relay.exchange import Exchange
 from ulproxy.relay.legs import Member, SeveralLegs
 from ulproxy.relay.local import judge_own
 from ulproxy.relay.negotiate import least, several_answer
-from ulproxy.relay.side import Leg, Side
-from ulproxy.relay.verdict import Collect, Drop, Hold, Pass, Respond, Verdict
+from ulproxy.relay.side import Blamed, Leg, Side
+from ulproxy.relay.verdict import Collect, Hold, Pass, Respond, Verdict
 
 # AEs that are asked at once what they accept; what others accept shows when something comes for them.
 MAX_PROBED: Final = 32
@@ -96,24 +97,19 @@ class ByMessage(SeveralLegs):
                 self._ends.effects.append(StartTimer(End.INBOUND, Timer.PATIENCE))
 
     def may_go_on(self, side: Side) -> bool:
-        """A leg waits for the end of another's data set, the archive for the answer of an AE."""
+        """The archive waits for the answer of an AE."""
         if isinstance(side, Leg):
-            return not self._ends.inbound.message_open
+            return super().may_go_on(side)
         return self._awaited is None or not self._awaited.connecting
 
-    def judge(self, side: Side, message: Message) -> Verdict:
+    def _said(self, member: Member, message: Message) -> Verdict:
+        return member.gate.judge(End.ONWARD, message)
+
+    def _asked(self, message: Message) -> Verdict:
         """Finds out for whom a message is."""
         ends, command = self._ends, message.command
-        if isinstance(side, Leg):
-            if ends.inbound.message_open:
-                return Hold()
-            return self._members[side.callee].gate.judge(End.ONWARD, message)
-        if command.is_response or command.command_field == _C_CANCEL_RQ:
-            for member in self._members.values():
-                if member.leg is not None and member.gate.expects(End.INBOUND, command):
-                    ends.inbound.target = member.leg
-                    return member.gate.judge(End.INBOUND, message)
-            return Drop("nothing that was asked here")
+        if command.command_field == _C_CANCEL_RQ:
+            return self._answer(message)
         abstract_syntax = ends.contexts[message.context_id].abstract_syntax
         if command.command_field == _C_ECHO_RQ and abstract_syntax == VERIFICATION:
             return judge_own(message)
@@ -133,6 +129,7 @@ class ByMessage(SeveralLegs):
             text = f"nothing is moved behind {title} that this could be of"
             return Respond(response(command, Status.NOT_AUTHORIZED), text)
         if len(names) > 1:
+            ends.grounds.retrieval.learn(self._caller, command, moves)
             text = f"a C-MOVE to any of {', '.join(sorted(names))} could have caused it"
             return Respond(response(command, Status.PROCESSING_FAILURE), text)
         member = self._destination(names.pop())
@@ -156,11 +153,10 @@ class ByMessage(SeveralLegs):
         uid = transaction_uid(report.data_set, syntax)
         name = ends.border.commitments.asked_by(self._caller.name, uid)
         member = self._destination(name) if name else "nobody is known to have asked for it"
-        if isinstance(member, str) or len(self._waiting_reports) >= MAX_REPORTS:
-            command = response(message.command, Status.PROCESSING_FAILURE)
-            self._exchange.answer(ends.inbound, message.context_id, command)
-            text = member if isinstance(member, str) else f"{MAX_REPORTS} results wait already"
-            self._record(message, text)
+        if isinstance(member, str):
+            self._refuse(message, member)
+        elif len(self._waiting_reports) >= MAX_REPORTS:
+            self._refuse(message, f"{MAX_REPORTS} results wait already")
         elif member.leg is None or member.accepted is None:
             self._waiting_reports.append((member, report))
         else:
@@ -172,10 +168,11 @@ class ByMessage(SeveralLegs):
         if isinstance(verdict, Pass):
             self._exchange.deliver(inbound, leg, context_id, verdict, report.data_set)
         elif isinstance(verdict, Respond):
-            self._exchange.answer(inbound, context_id, verdict.command)
-            self._record(report.message, verdict.text)
+            self._refuse(report.message, verdict.text, verdict.command)
 
-    def _record(self, message: Message, text: str) -> None:
+    def _refuse(self, message: Message, text: str, command: CommandSet | None = None) -> None:
+        command = command or response(message.command, Status.PROCESSING_FAILURE)
+        self._exchange.answer(self._ends.inbound, message.context_id, command)
         name = command_name(message.command.command_field)
         facts: dict[str, object] = {"command": name, "why": text}
         self._ends.effects.append(Record("message refused", facts, warning=True))
@@ -219,11 +216,16 @@ class ByMessage(SeveralLegs):
 
     def _retry_reports(self) -> None:
         reports, self._waiting_reports = self._waiting_reports, []
-        for member, report in reports:
-            if member.connecting:
-                self._waiting_reports.append((member, report))
-            else:
-                self._report(report)
+        try:
+            for member, report in reports:
+                if member.connecting:
+                    self._waiting_reports.append((member, report))
+                elif member.leg is None:
+                    self._refuse(report.message, f"{member.name}: {member.failure}")
+                else:
+                    self._report(report)
+        except RemoteProtocolError as error:
+            raise Blamed(self._ends.inbound, error) from error
 
     def _lost(self, member: Member, leg: Leg, failure: Failure) -> None:
         """What it has been sent cannot be answered for; but nothing is lost with one that is idle."""
