@@ -55,7 +55,6 @@ class Event:
     moment: datetime
     outcome: Outcome = Outcome.SUCCESS
     type_code: Code | None = None
-    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +140,6 @@ def _event(root: Element, event: Event) -> None:
     _coded(element, "EventID", event.event_id)
     if event.type_code is not None:
         _coded(element, "EventTypeCode", event.type_code)
-    if event.description:
-        SubElement(element, "EventOutcomeDescription").text = _text(event.description)
 
 
 def _participant(root: Element, participant: Participant) -> None:
