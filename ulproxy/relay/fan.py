@@ -164,10 +164,11 @@ class FanOut(SeveralLegs):
         if query is None:
             return Drop("C-CANCEL-RQ of nothing that is under way")
         query.cancelled = True
-        for name in query.asked:
-            member = self._members[name]
+        for member in self._members.values():
+            if member.name not in query.asked or member.leg is None:
+                continue
             verdict = member.gate.judge(End.INBOUND, message)
-            if isinstance(verdict, Pass) and member.leg is not None:
+            if isinstance(verdict, Pass):
                 self._exchange.deliver(
                     self._ends.inbound, member.leg, message.context_id, verdict, b""
                 )
@@ -265,7 +266,8 @@ class FanOut(SeveralLegs):
             self._ask(query)
 
     def _lost(self, member: Member, leg: Leg, failure: Failure) -> None:
-        """Half an object cannot be answered for; a query can."""
+        """Half an object cannot be answered for; a query can. What it was moving lingers."""
+        member.gate.close()
         if leg.passing or not any(m.leg or m.connecting for m in self._members.values()):
             self._give_up(failure)
             return
