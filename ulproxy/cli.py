@@ -52,10 +52,13 @@ for group in GROUPS:
 @click.option("--log-format", type=click.Choice(["auto", "text", "json"]), default="auto")
 def run_command(config: Path, workers: int, drain: float | None, log_format: LogFormat) -> None:
     """Serve CONFIG until SIGTERM or Ctrl-C; SIGHUP reloads it."""
-    from ulproxy.shell.process import serve  # noqa: PLC0415 (keeps the other commands quick)
+    # Keeps the other commands quick.
+    from ulproxy.shell.process import occupy_standard_descriptors, serve  # noqa: PLC0415
 
     del workers
     valid = loaded(config, files=True)
+    if not occupy_standard_descriptors():
+        click.echo("standard error is closed: nothing is logged")
     configure(log_format)
     try:
         serve(config, valid, drain, click.echo)

@@ -140,5 +140,5 @@ def break_sockets(patched: pytest.MonkeyPatch, server: Any, faults: Faults) -> N
         accepted(faults.socket(sock), network)
 
     patched.setattr("ulproxy.shell.session.connect", connect_faulty)
-    for port in server._ports:
+    for port in server._ports.open:
         patched.setattr(port, "_accepted", accepted_faulty)

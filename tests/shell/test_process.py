@@ -40,8 +40,8 @@ from tests.shell.relay import ONE, REQUEST, STORE, config
 from ulproxy.policy.config import load
 from ulproxy.shell.process import (
     _never_wait_for,
-    _occupy_standard_descriptors,
     event_loop_factory,
+    occupy_standard_descriptors,
     serve,
 )
 
@@ -94,7 +94,7 @@ def test_standard_descriptors_are_occupied(monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(os, "open", lambda *_: next(opened))
         patched.setattr(os, "close", closed.append)
-        _occupy_standard_descriptors()
+        occupy_standard_descriptors()
     assert closed == [3]
 
 
@@ -323,6 +323,20 @@ def test_standard_output_is_closed(tmp_path, command):
         wait_until(lambda: running.listens_on(port), "the relay listens")
         running.signal(signal.SIGTERM)
         assert running.exit_code() == 0, running.log()
+
+
+def test_standard_error_is_closed(tmp_path, command):
+    """It says so where it can, and serves."""
+    path = tmp_path / "relay.toml"
+    path.write_text(toml(config(1)))
+    closing = ["/bin/sh", "-c", 'exec "$@" 2>&-', "sh", *command, path]
+    with subprocess.Popen(closing, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "standard error is closed: nothing is logged\n"
+        assert {running.stdout.readline().split()[0] for _ in range(2)} == {"ready"}
+        running.send_signal(signal.SIGHUP)
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(10) == 0
 
 
 def test_address_is_in_use(tmp_path, command):

@@ -1,4 +1,4 @@
-"""Listening sockets: opened all or none, accepting until there are no file descriptors left."""
+"""Listening sockets, accepting until there are no file descriptors left."""
 
 from __future__ import annotations
 
@@ -62,8 +62,15 @@ class Port:
         self._paused = None
         self._loop.add_reader(self._socket, self._acceptable)
 
+    def accept_waiting(self) -> None:
+        """Accepts who is there already."""
+        if self._paused is None:
+            self._acceptable()
+
     def close(self) -> None:
         """Listens no more."""
+        if self._socket.fileno() < 0:
+            return
         if self._paused is not None:
             self._paused.cancel()
         else:

@@ -7,24 +7,42 @@ import importlib.util
 import os
 import resource
 import stat
+import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from ulproxy.policy.model import Config
 from ulproxy.shell.server import Server
+from ulproxy.shell.state import State
+
+
+def occupy_standard_descriptors() -> bool:
+    """To be called before anything is opened; returns whether there is a standard error.
+
+    Where one of them was closed, a socket would get its number: what is printed would go to a peer.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+    if sys.__stderr__ is None:
+        sys.stderr = os.fdopen(2, "w", closefd=False)
+    return sys.__stderr__ is not None
 
 
 def serve(path: Path, config: Config, drain: float | None, announce: Callable[[str], None]) -> None:
     """Runs a relay until it is told to stop; raises OSError where it cannot listen."""
-    _occupy_standard_descriptors()
     _raise_descriptors()
     _never_wait_for(2)
 
-    async def server() -> None:
-        await Server(path, config, announce).serve(drain)
+    async def server(state: State) -> None:
+        await Server(path, config, announce, state).serve(drain)
 
-    with asyncio.Runner(loop_factory=event_loop_factory()) as runner:
-        runner.run(server())
+    with (
+        closing(State(config.relay.state)) as state,
+        asyncio.Runner(loop_factory=event_loop_factory()) as runner,
+    ):
+        runner.run(server(state))
 
 
 def event_loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
@@ -40,13 +58,6 @@ def _raise_descriptors() -> None:
     """Two sockets an association: as many as the system lets us have."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def _occupy_standard_descriptors() -> None:
-    """Where one of them was closed, a socket would get its number: what is printed would go to a peer."""
-    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
-        pass
-    os.close(descriptor)
 
 
 def _never_wait_for(descriptor: int) -> None:

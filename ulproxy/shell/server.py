@@ -3,44 +3,63 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+import ulproxy
 from ulproxy.errors import ConfigError
 from ulproxy.policy.config import load
 from ulproxy.policy.model import Config, Listener
 from ulproxy.policy.rules import Policy
 from ulproxy.relay.border import Border
+from ulproxy.relay.moves import Moves
 from ulproxy.shell.arrival import arrived
 from ulproxy.shell.audit import Audit
 from ulproxy.shell.handshake import Handshake
-from ulproxy.shell.listen import Port, open_socket
 from ulproxy.shell.pending import Pending
+from ulproxy.shell.ports import Ports
 from ulproxy.shell.session import Session
+from ulproxy.shell.state import State
 from ulproxy.shell.tls import Contexts
 from ulproxy.shell.transport import RECEIVE_BUFFER
 from ulproxy.watch.log import logger, say
 
 # Seconds that an A-ABORT has to reach its peer when the relay stops without waiting any longer.
 LAST_WORDS: Final = 0.5
+# Seconds until it is said once more that there are no descriptors.
+SAID_AGAIN: Final = 60.0
+# Seconds between two looks at what other processes move, while something here waits for it.
+LOOK: Final = 0.1
 
 
 class Server:
-    """Serves a configuration file until it is told to stop."""
+    """Serves a configuration file until it is told to stop.
 
-    def __init__(self, path: Path, config: Config, announce: Callable[[str], None]) -> None:
+    `state` is what it shares with other processes; None = it is the only one.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        config: Config,
+        announce: Callable[[str], None],
+        state: State | None = None,
+    ) -> None:
         self.loop = asyncio.get_running_loop()
         self.border = Border(Policy(config), clock=self.loop.time)
+        if state is not None:
+            self.border.moves = Moves(state.moves)
+            self.border.commitments = state.commitments
         self.audit = Audit(self.loop, self.border, path)
         self.tls = Contexts(config)
         self.buffer = memoryview(bytearray(RECEIVE_BUFFER))
         self._path = path
         self._announce = announce
         self._log = logger()
-        self._ports: list[Port] = []
         self._sessions: set[Session] = set()
         self._handshakes: set[Handshake] = set()
         self._pending = Pending()
@@ -48,42 +67,26 @@ class Server:
         self._idle = asyncio.Event()  # no association is open, while we stop
         self._empty = asyncio.Event()  # no connection either
         self._hurry = asyncio.Event()
+        self._quiet_until = -math.inf  # about descriptors
+        self._looking: asyncio.TimerHandle | None = None
 
     async def serve(self, drain: float | None) -> None:
         """Listens, until SIGTERM or SIGINT; then open associations finish, within `drain` seconds.
 
         Raises OSError where a listener's address cannot be had.
         """
-        self._ports = self._listen(self.border.policy.config.listeners)
+        config = self.border.policy.config
+        self._ports = Ports(self.loop, self._accepted, self._exhausted, self._announce)
+        self._ports.listen(config.listeners)
         for number in (signal.SIGTERM, signal.SIGINT):
             self.loop.add_signal_handler(number, self._stop, number)
         self.loop.add_signal_handler(signal.SIGHUP, self.reload)
-        self.audit.start(self.border.policy.config)
-        self._start(self._ports)
+        self.audit.start(config)
+        self._say("started", config)
+        self._ports.start()
         await self._stopping.wait()
         await self._drain(drain)
         self.audit.close()
-
-    def _listen(self, listeners: tuple[Listener, ...]) -> list[Port]:
-        """Opens all of them, or none."""
-        opened: list[tuple[Listener, socket.socket]] = []
-        try:
-            for listener in listeners:
-                opened.append((listener, open_socket(listener.bind)))
-        except OSError as error:
-            for _, sock in opened:
-                sock.close()
-            raise OSError(error.errno, f"{listener.bind}: {error.strerror}") from error
-        return [
-            Port(self.loop, listener, sock, self._accepted, self._exhausted)
-            for listener, sock in opened
-        ]
-
-    def _start(self, ports: list[Port]) -> None:
-        for port in ports:
-            port.start()
-            # Whoever started us may have closed the pipe by now.
-            say(self._announce, f"ready {port.listener.network} {port.address}")
 
     def _accepted(self, sock: socket.socket, listener: Listener) -> None:
         try:
@@ -116,13 +119,21 @@ class Server:
         self._pending.remove(handshake)
 
     def _exhausted(self, error: OSError) -> None:
-        say(self._log.error, "cannot accept", why=error.strerror, sessions=len(self._sessions))
+        """Several times a second, as long as it lasts."""
+        now = self.loop.time()
+        if now >= self._quiet_until:
+            self._quiet_until = now + SAID_AGAIN
+            say(self._log.error, "cannot accept", why=error.strerror, sessions=len(self._sessions))
+
+    def _say(self, event: str, config: Config, **facts: object) -> None:
+        """What is in force now, and what its author may want to know."""
+        say(self._log.info, event, version=ulproxy.__version__, file=str(self._path), **facts)
+        for note in config.notes:
+            say(self._log.warning, "note", line=note.line, key=note.key, why=note.text)
 
     def changed(self, session: Session) -> None:
         """Keeps the books on a session after whatever happened to it."""
-        if self.border.moves.stirred:
-            self.border.moves.stirred = False
-            self.loop.call_soon(self._moves_ended)
+        self._look_for_moves()
         if self._stopping.is_set() and not self.border.admission.total:
             self._idle.set()
         if session.over:
@@ -140,6 +151,23 @@ class Server:
             else:
                 self._pending.remove(session)
 
+    def _look_for_moves(self) -> None:
+        """One has ended that others wait for; or may end in another process while they do."""
+        moves = self.border.moves
+        if moves.stirred:
+            moves.stirred = False
+            self.loop.call_soon(self._moves_ended)
+        if moves.waiting and self._looking is None:
+            self._looking = self.loop.call_later(LOOK, self._look_again)
+        elif not moves.waiting and self._looking is not None:
+            self._looking.cancel()
+            self._looking = None
+
+    def _look_again(self) -> None:
+        self._looking = None
+        self.border.moves.catch_up()
+        self._look_for_moves()
+
     def _moves_ended(self) -> None:
         """Some associations may have been waiting for it."""
         for session in list(self._sessions):
@@ -154,7 +182,7 @@ class Server:
         try:
             config = load(self._path)
             contexts = Contexts(config)
-            self._move_listeners(config.listeners)
+            self._ports.move(config.listeners)
         except ConfigError as error:
             for problem in error.problems:
                 say(
@@ -173,32 +201,12 @@ class Server:
         self.tls = contexts
         self.border.policy = policy = Policy(config)
         associations = self.border.admission.total
-        say(self._log.info, "reloaded", file=str(self._path), associations=associations)
+        self._say("reloaded", config, associations=associations)
         self.audit.reload(config)
         if config.relay.on_revoke == "abort":
             for session in list(self._sessions):
                 if session.join.would_be_refused(policy):
                     session.shutdown("refused by the rules since a reload")
-
-    def _move_listeners(self, wanted: tuple[Listener, ...]) -> None:
-        """Goes on listening where the new file says so too; raises OSError before anything is changed."""
-        gone = list(self._ports)
-        kept: list[tuple[Port, Listener]] = []
-        new: list[Listener] = []
-        for listener in wanted:
-            port = next((port for port in gone if port.listener.bind == listener.bind), None)
-            if port is None:
-                new.append(listener)
-            else:
-                gone.remove(port)
-                kept.append((port, listener))
-        fresh = self._listen(tuple(new))
-        for port, listener in kept:
-            port.listener = listener
-        for port in gone:
-            port.close()
-        self._ports = [port for port, _ in kept] + fresh
-        self._start(fresh)
 
     def _stop(self, number: signal.Signals) -> None:
         if self._stopping.is_set():
@@ -208,8 +216,7 @@ class Server:
         say(self._log.info, "stopping", signal=number.name, associations=associations)
 
     async def _drain(self, seconds: float | None) -> None:
-        for port in self._ports:
-            port.close()
+        self._ports.close()
         for handshake in list(self._handshakes):
             handshake.shutdown("the relay stops")
         for session in list(self._sessions):
