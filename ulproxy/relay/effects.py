@@ -112,8 +112,8 @@ class Operation:
 
     `asking` and `asked` are names of AEs. `status` None = there was no final response. `matches` counts
     the pending responses of a C-FIND, `sub_operations` are the completed, failed and warning ones of a C-MOVE
-    or C-GET. `octets` are the bytes of the request's data set, `transfer_syntax` is that of its presentation
-    context. `began` is `Border.clock`'s, in seconds.
+    or C-GET. `octets` are the bytes of the request's data set, headers of its fragments included where it
+    streamed; `transfer_syntax` is that of its presentation context. `began` is `Border.clock`'s, in seconds.
     `refused` says why the relay refused it; empty = it passed.
     """
 

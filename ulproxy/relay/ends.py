@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final, NamedTuple
 
-from ulproxy.dimse.message import MessageReader
+from ulproxy.dimse.command import Status, response
+from ulproxy.dimse.message import Message, MessageReader
 from ulproxy.pdu.associate import AAssociateAC, AAssociateRQ, encode_ac, encode_rq
 from ulproxy.pdu.association import Close, Output, Send, StartArtim, StopArtim
 from ulproxy.pdu.fsm import State
@@ -29,10 +31,10 @@ from ulproxy.relay.effects import (
 from ulproxy.relay.gate import Gate, Grounds
 from ulproxy.relay.moves import Attendance
 from ulproxy.relay.negotiate import onward_request
-from ulproxy.relay.operation import Auditor
+from ulproxy.relay.operation import Auditor, described
 from ulproxy.relay.retrieval import Retrieval
 from ulproxy.relay.side import Leg, Side
-from ulproxy.relay.verdict import Context
+from ulproxy.relay.verdict import Context, Respond
 
 # Onward associations that one inbound association may have had opened, those that ended included.
 MAX_LEGS: Final = 256
@@ -182,6 +184,16 @@ class Ends:
             auditor = Auditor(border.clock, self.effects.append) if border.audited else None
             self._grounds = Grounds(self.policy, retrieval, border.commitments, auditor)
         return self._grounds
+
+    def refused(self, message: Message, status: Status, text: str, asked: str) -> Respond:
+        """What the relay itself answers the caller, which asked this AE or title; the audit trail is told."""
+        auditor = self.grounds.auditor
+        if auditor is not None:
+            context = self.contexts[message.context_id]
+            caller = str(self.facts.get("caller", ""))
+            operation = described(message.command, *context, caller, asked, auditor.clock())
+            auditor.refused(replace(operation, status=int(status), refused=text))
+        return Respond(response(message.command, status), text)
 
     # How it begins and ends
 

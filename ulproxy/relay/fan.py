@@ -83,10 +83,10 @@ class FanOut(SeveralLegs):
             return judge_own(message)
         if command.request not in _FANNED:
             text = f"{self._group} is a group: it is queried and retrieved from, no more"
-            return Respond(response(command, Status.NOT_AUTHORIZED), text)
+            return self._ends.refused(message, Status.NOT_AUTHORIZED, text, self._group)
         if len(self._queries) >= MAX_QUERIES:
             text = f"{MAX_QUERIES} requests at once to {self._group}"
-            return Respond(response(command, Status.PROCESSING_FAILURE), text)
+            return self._ends.refused(message, Status.PROCESSING_FAILURE, text, self._group)
         return Collect(lambda data_set: self._begin(message, data_set))
 
     @property

@@ -18,8 +18,8 @@ from ulproxy.errors import RemoteProtocolError
 from ulproxy.pdu.types import AbortReason
 from ulproxy.policy.model import ApplicationEntity, Rule
 from ulproxy.policy.rules import Policy
-from ulproxy.relay.effects import End, Operation, printable
-from ulproxy.relay.operation import Auditor, OpenOperation
+from ulproxy.relay.effects import End, Operation
+from ulproxy.relay.operation import Auditor, OpenOperation, described
 from ulproxy.relay.retrieval import Changes, Retrieval
 from ulproxy.relay.store import Commitments, OpenMove
 from ulproxy.relay.verdict import Context, Drop, Pass, Respond, Titles, Verdict, Wait
@@ -212,25 +212,10 @@ class Gate:
     def _audited(
         self, sender: End, message: Message, began: float, rule: Rule | None, move: OpenMove | None
     ) -> Operation:
-        command = message.command
-        sop_class, sop_instance = (
-            command.text(affected) or command.text(requested)
-            for affected, requested in (
-                (Element.AFFECTED_SOP_CLASS_UID, Element.REQUESTED_SOP_CLASS_UID),
-                (Element.AFFECTED_SOP_INSTANCE_UID, Element.REQUESTED_SOP_INSTANCE_UID),
-            )
-        )
-        abstract_syntax = self._contexts[message.context_id].abstract_syntax
-        return Operation(
-            service=service_of(abstract_syntax, command.request),
-            request=command.request,
-            asking=self._ae[sender].name,
-            asked=self._ae[_other(sender)].name,
-            message_id=command.message_id,
-            sop_class=printable(sop_class),
-            sop_instance=printable(sop_instance),
-            status=None,
-            began=began,
+        context = self._contexts[message.context_id]
+        asking, asked = self._ae[sender].name, self._ae[_other(sender)].name
+        return replace(
+            described(message.command, *context, asking, asked, began),
             destination="" if move is None else move.destination,
             rule=None if rule is None else rule.number,
         )

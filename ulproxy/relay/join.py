@@ -129,7 +129,7 @@ class Join:
         """Ends the association at once; an end that has nothing to be told any more is closed."""
         sides = (self._inbound, *self._ends.legs)
         silent = [side for side in sides if side.association.state in (State.Sta2, State.Sta13)]
-        self._abort_all(text)
+        self._abort_all(text, warning=self.asked)
         for side in silent:
             self._ends.cut(side)
         return self._settled()
@@ -354,8 +354,8 @@ class Join:
             self._ends.abort(side, AbortSource.SERVICE_PROVIDER, failure.blame)
         self._ends.abort_legs(failure.source, failure.reason)
 
-    def _abort_all(self, text: str) -> None:
-        self._ends.end(text)
+    def _abort_all(self, text: str, *, warning: bool = True) -> None:
+        self._ends.end(text, warning=warning)
         self._ends.abort(self._inbound, *PROVIDER)
         self._ends.abort_legs(*PROVIDER)
 

@@ -32,6 +32,7 @@ class Local(Conduct):
     def __init__(self, ends: Ends, decision: Answer) -> None:
         self._ends = ends
         self._decision = decision
+        ends.facts["caller"] = decision.caller.name
         ends.observed(decision.observed)
 
     def start(self) -> None:
@@ -45,7 +46,11 @@ class Local(Conduct):
     def judge(self, side: Side, message: Message) -> Verdict:
         """What the relay itself answers."""
         del side
-        return judge_own(message)
+        verdict = judge_own(message)
+        if isinstance(verdict, Respond) and verdict.text:
+            title = self._ends.policy.names.relay_title
+            return self._ends.refused(message, Status.NOT_AUTHORIZED, verdict.text, title)
+        return verdict
 
     def release_asked(self, side: Side, *, collision: bool) -> None:
         """Releases: there is nobody else to ask."""

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Final
 
 from ulproxy.dimse.command import CommandSet, Element
-from ulproxy.relay.effects import Operation
+from ulproxy.dimse.services import service_of
+from ulproxy.relay.effects import Operation, printable
 from ulproxy.relay.store import OpenMove
 
 _COUNTS: Final = (
@@ -49,6 +50,36 @@ class OpenOperation:
         self.octets = 0
         self.matches = 0
         self.audited: Operation | None = None  # how it began, where somebody wants to know
+
+
+def described(
+    command: CommandSet,
+    abstract_syntax: str,
+    transfer_syntax: str,
+    asking: str,
+    asked: str,
+    began: float,
+) -> Operation:
+    """What the audit trail has of a request from the beginning; AEs by name, `began` in seconds."""
+    sop_class, sop_instance = (
+        command.text(affected) or command.text(requested)
+        for affected, requested in (
+            (Element.AFFECTED_SOP_CLASS_UID, Element.REQUESTED_SOP_CLASS_UID),
+            (Element.AFFECTED_SOP_INSTANCE_UID, Element.REQUESTED_SOP_INSTANCE_UID),
+        )
+    )
+    return Operation(
+        service=service_of(abstract_syntax, command.request),
+        request=command.request,
+        asking=asking,
+        asked=asked,
+        message_id=command.message_id,
+        sop_class=printable(sop_class),
+        sop_instance=printable(sop_instance),
+        status=None,
+        began=began,
+        transfer_syntax=transfer_syntax,
+    )
 
 
 class Auditor:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from ulproxy.dimse.command import CommandField, CommandSet, Status, command_name, response
+from ulproxy.dimse.command import CommandField, CommandSet, Status, command_name
 from ulproxy.dimse.message import Message
 from ulproxy.dimse.services import VERIFICATION, is_commitment
 from ulproxy.dimse.transaction import transaction_uid
@@ -61,6 +61,7 @@ class ByMessage(SeveralLegs):
     def __init__(self, ends: Ends, exchange: Exchange, decision: Shared) -> None:
         super().__init__(ends, exchange, decision.caller)
         self._decision = decision
+        self._title = ends.policy.names.relay_title
         self._impatient = False
         self._awaited: Member | None = None  # whom the held message is for
         self._last_failure = Failure("nobody could be called", TEMPORARY_CONGESTION)
@@ -118,23 +119,22 @@ class ByMessage(SeveralLegs):
         if command.command_field == _N_EVENT_REPORT_RQ and is_commitment(abstract_syntax):
             return Collect(lambda data_set: self._report(Report(message, data_set)))
         text = "nothing but C-STOREs of C-MOVEs can be asked of the relay's own title"
-        return Respond(response(command, Status.NOT_AUTHORIZED), text)
+        return ends.refused(message, Status.NOT_AUTHORIZED, text, self._title)
 
     def _store(self, message: Message) -> Verdict:
         ends, command = self._ends, message.command
-        title = ends.policy.names.relay_title
-        moves = ends.grounds.retrieval.causing(self._caller, command, shown=title)
+        moves = ends.grounds.retrieval.causing(self._caller, command, shown=self._title)
         names = {move.destination for move in moves}
         if not names:
-            text = f"nothing is moved behind {title} that this could be of"
-            return Respond(response(command, Status.NOT_AUTHORIZED), text)
+            text = f"nothing is moved behind {self._title} that this could be of"
+            return ends.refused(message, Status.NOT_AUTHORIZED, text, self._title)
         if len(names) > 1:
             ends.grounds.retrieval.learn(self._caller, command, moves)
             text = f"a C-MOVE to any of {', '.join(sorted(names))} could have caused it"
-            return Respond(response(command, Status.PROCESSING_FAILURE), text)
+            return ends.refused(message, Status.PROCESSING_FAILURE, text, self._title)
         member = self._destination(names.pop())
         if isinstance(member, str):
-            return Respond(response(command, Status.PROCESSING_FAILURE), member)
+            return ends.refused(message, Status.PROCESSING_FAILURE, member, self._title)
         if member.leg is None or member.accepted is None:
             self._awaited = member
             ends.effects.append(StartTimer(End.INBOUND, Timer.PATIENCE))
@@ -142,7 +142,7 @@ class ByMessage(SeveralLegs):
         self._awaited = None
         if message.context_id not in member.accepted:
             text = f"{member.name} does not accept the presentation context"
-            return Respond(response(command, Status.SOP_CLASS_NOT_SUPPORTED), text)
+            return ends.refused(message, Status.SOP_CLASS_NOT_SUPPORTED, text, member.name)
         ends.inbound.target = member.leg
         return member.gate.judge(End.INBOUND, message)
 
@@ -171,7 +171,9 @@ class ByMessage(SeveralLegs):
             self._refuse(report.message, verdict.text, verdict.command)
 
     def _refuse(self, message: Message, text: str, command: CommandSet | None = None) -> None:
-        command = command or response(message.command, Status.PROCESSING_FAILURE)
+        if command is None:
+            refused = self._ends.refused(message, Status.PROCESSING_FAILURE, text, self._title)
+            command = refused.command
         self._exchange.answer(self._ends.inbound, message.context_id, command)
         name = command_name(message.command.command_field)
         facts: dict[str, object] = {"command": name, "why": text}
