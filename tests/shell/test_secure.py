@@ -35,6 +35,7 @@ class SecureOwner(Owner):
         self.wants = True
         self.greeting = b""
         self.close_when_secured = False
+        self.answer = b""
 
     def secured(self, link: Secure) -> None:
         self.secured_calls += 1
@@ -47,6 +48,8 @@ class SecureOwner(Owner):
     def data_received(self, link: Link, data: memoryview) -> None:
         assert self.secured_calls
         super().data_received(link, data)
+        if self.answer:
+            link.write([self.answer])
 
 
 class Contexts:
@@ -512,6 +515,19 @@ async def test_record_that_was_tampered_with(contexts):
         assert await ends.lost() == "decryption failed or bad record mac"
         assert ends.owner.data == b"good"
         assert await ends.peer.ending() == "the peer refused with the alert bad_record_mac"
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_answer_to_what_comes_before_a_broken_record(contexts, role, version):
+    """TLS is broken by then: nothing is sent any more, and the loss is reported behind the answer."""
+    async with secured(contexts, role, version) as ends:
+        ends.owner.answer = b"answer"
+        ends.peer.tls.write(b"question")
+        question = ends.peer.outgoing.read()
+        await ends.plain.send(question + b"\x17\x03\x03\x00\x20" + bytes(32))
+        await ends.got(b"question")
+        assert await ends.lost() == "decryption failed or bad record mac"
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -365,6 +365,15 @@ def test_identities_without_names(ca):
     assert all(one.startswith("sha256:") for one in identities(ca.issue("nobody", []).der))
 
 
+def test_identities_are_no_fingerprints_that_somebody_has_chosen(ca):
+    """A URI may be anything; a CA that signs one has not looked at what it is the fingerprint of."""
+    own = ca.issue("own", ["ws1.example"])
+    stolen = next(one for one in identities(own.der) if one.startswith("sha256:"))
+    forged = identities(ca.issue("forged", [stolen, "ws1.example"]).der)
+    assert stolen not in forged
+    assert "ws1.example" in forged
+
+
 def test_identities_of_other_names(ca):
     """A directory name is nothing that the configuration could mean."""
     name = x509.DirectoryName(x509.Name([]))

@@ -124,9 +124,14 @@ class Secure:
             self._early += whole
             return
         view = memoryview(whole)
-        while view:
-            view = view[self._tls.write(view[:AT_ONCE]) :]
-            self._flush()
+        try:
+            while view:
+                view = view[self._tls.write(view[:AT_ONCE]) :]
+                self._flush()
+        except ssl.SSLError as error:
+            # Its peer broke it: what came before that has been handed on, and is being answered now.
+            self._end = self._end or failure(error)
+            self._loop.call_soon(self._resume)
 
     def close(self) -> None:
         """Closes at once; with close_notify, if nothing is unsent."""

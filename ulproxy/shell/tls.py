@@ -56,6 +56,7 @@ TLS_1_3: Final = {
 }
 # Certificates: RSA of 2048 bits or more, SHA-256 or better (B.13; RFC 9325 4.5).
 _SECURITY_LEVEL: Final = "@SECLEVEL=2"
+_FINGERPRINT: Final = "sha256:"
 _LEGACY_SERVER_CONNECT: Final = 0x4  # RFC 9325 3.5: no server without RFC 5746
 
 _ALERT: Final = re.compile(r"ALERT_(\w+)$")
@@ -192,12 +193,14 @@ def identities(der: bytes) -> frozenset[str]:
             x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType
         ):
             names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-            found.update(filter(None, map(_name, names.value)))
+            texts = filter(None, map(_name, names.value))
+            # A URI may look like a fingerprint: whoever chose it is not whose fingerprint it is.
+            found.update(text for text in texts if not text.startswith(_FINGERPRINT))
     return frozenset(found)
 
 
 def _fingerprint(data: bytes) -> str:
-    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+    return f"{_FINGERPRINT}{hashlib.sha256(data).hexdigest()}"
 
 
 def _name(name: x509.GeneralName) -> str | None:
