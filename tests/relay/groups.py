@@ -13,11 +13,13 @@ from tests.relay.hospital import CONTEXTS, FIND
 from tests.relay.playbook import (
     INBOUND,
     Input,
+    Logged,
     Playbook,
     Quietly,
     accepted,
     connected,
     data,
+    logged,
     quietly,
 )
 from tests.relay.wire import Given, command, fragment, us
@@ -135,3 +137,8 @@ COUNTS: Final = {"remaining": 0x1020, "completed": 0x1021, "failed": 0x1022, "wa
 def failed_list(*uids: str) -> bytes:
     value = wire.uid("\\".join(uids))
     return FAILED_LIST + len(value).to_bytes(4, "little") + value
+
+
+def in_part(failed: str, members: int = 2, **facts: object) -> Logged:
+    """The line of the log that says who did not do what was asked."""
+    return logged("group answered in part", failed=failed, members=members, **facts)

@@ -7,10 +7,10 @@ from ulproxy.dimse.command import CommandSet, decode
 from ulproxy.dimse.message import Message
 from ulproxy.policy.rules import Policy
 from ulproxy.relay.effects import End
-from ulproxy.relay.store import MemoryCommitments
 from ulproxy.relay.gate import Gate, Grounds
 from ulproxy.relay.moves import Moves
 from ulproxy.relay.retrieval import Retrieval
+from ulproxy.relay.store import MemoryCommitments
 from ulproxy.relay.verdict import Context, Pass, Respond
 
 INBOUND, ONWARD = End.INBOUND, End.ONWARD

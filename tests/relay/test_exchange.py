@@ -25,7 +25,7 @@ TITLES = Titles(wire.IMPLICIT, lambda title: {"PACS": "HB_PACS"}.get(title, titl
 class Standing:
     """Two associations that stand, with nothing below but readers; what no verdict is for passes."""
 
-    def __init__(self, *verdicts: object) -> None:
+    def __init__(self, *verdicts: Verdict) -> None:
         self.effects: list[Effect] = []
         self.verdicts = [*verdicts]
         self.exchange = Exchange(self.effects)
