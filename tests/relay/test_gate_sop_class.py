@@ -22,7 +22,7 @@ from tests.relay.judging import (
 )
 from ulproxy.dimse.command import Element
 from ulproxy.dimse.services import possible_services
-from ulproxy.relay.gate import Context, Pass, Respond
+from ulproxy.relay.verdict import Context, Pass, Respond
 
 WS1_MAY_NOT = "no rule lets WS1 ask ARCHIVE for the service"
 
