@@ -171,6 +171,11 @@ class Join:
         """Whether a message waits for a C-MOVE to end (`moves_ended`)."""
         return self._waits
 
+    @property
+    def holds(self) -> bool:
+        """Whether there is an end that nothing should be read from (`on_hold`)."""
+        return bool(self._exchange.held)
+
     def on_hold(self, end: End) -> bool:
         """Whether nothing should be read from this end for now."""
         return self._ends.side(end).association.on_hold

@@ -82,6 +82,7 @@ class Session:
         self._last_read = self._loop.time()
         self._last_write = {End.INBOUND: self._last_read}
         self._used = self._last_read - self._began  # of ARTIM, by the TLS handshake
+        self._all_read = False  # whether every end is being read
         self.broken = False
 
     @property
@@ -141,13 +142,15 @@ class Session:
 
         A bug of ours that a peer has found ends its own association and no other.
         """
+        quiet = False
         try:
-            self._execute(happened(*args, **kwargs))
+            quiet = self._execute(happened(*args, **kwargs))
             self._balance()
         except Exception:
             self._tear_down()
             say(self._log.exception, "internal error")
-        self._house.changed(self)
+        if not quiet or self._house.border.moves.stirred:
+            self._house.changed(self)
 
     def _tear_down(self) -> None:
         self.broken = True
@@ -159,7 +162,9 @@ class Session:
 
     # What the join asks for
 
-    def _execute(self, effects: list[Effect]) -> None:
+    def _execute(self, effects: list[Effect]) -> bool:
+        """Whether it was quiet: nothing but data went on, so nobody has anything to count."""
+        quiet = bool(effects)
         unsent: list[bytes | memoryview] = []
         to = End.INBOUND
         for effect in effects:
@@ -174,8 +179,10 @@ class Session:
                 self._write(to, unsent)
                 unsent = []
             self._perform(effect)
+            quiet = False
         if unsent:
             self._write(to, unsent)
+        return quiet
 
     def _perform(self, effect: Effect) -> None:
         match effect:
@@ -207,21 +214,22 @@ class Session:
     def _balance(self) -> None:
         """Reads each end only as far as the others take what comes, and while nothing of it is held."""
         join, transports = self.join, self._transports
-        inbound = transports.get(End.INBOUND)
-        congested = False
+        waiting = [end for end, transport in transports.items() if transport.unsent]
+        if not waiting and self._all_read and not join.holds:
+            return
+        self._all_read = True
         for end, transport in transports.items():
-            if transport is inbound:
-                continue
-            blocked = inbound is not None and inbound.unsent and not join.ended
-            congested = congested or transport.unsent > 0
-            transport.read(
-                wanted=not blocked and transport.unsent < MAX_UNSENT and not join.on_hold(end)
+            if end is End.INBOUND:
+                blocked = any(other is not end for other in waiting)
+            else:
+                blocked = End.INBOUND in waiting
+            wanted = (
+                not (blocked and not join.ended)
+                and transport.unsent < MAX_UNSENT
+                and not join.on_hold(end)
             )
-        if inbound is not None:
-            blocked = congested and not join.ended
-            inbound.read(
-                wanted=not blocked and inbound.unsent < MAX_UNSENT and not join.on_hold(End.INBOUND)
-            )
+            self._all_read = self._all_read and wanted
+            transport.read(wanted=wanted)
 
     async def _open(self, wanted: OpenTransport) -> None:
         end, tls = wanted.end, wanted.tls
@@ -229,6 +237,7 @@ class Session:
             context = None if tls is None else self._house.tls.calling(tls)
             sock = await connect(self._loop, wanted.endpoint, self._limits.connect)
             self._transports[end] = self._onward(sock, wanted.endpoint, context)
+            self._all_read = False
         except OSError as error:
             del self._opening[end]
             self._lost(end, f"{wanted.endpoint}: {reason(error)}")
@@ -323,4 +332,7 @@ class Session:
             self._stop_timer(end, timer)
 
     def _end(self, link: Link) -> End:
-        return next(end for end, one in self._transports.items() if one is link)
+        for end, one in self._transports.items():
+            if one is link:
+                return end
+        raise AssertionError(link)
