@@ -325,20 +325,6 @@ def test_standard_output_is_closed(tmp_path, command):
         assert running.exit_code() == 0, running.log()
 
 
-def test_standard_error_is_closed(tmp_path, command):
-    """It says so where it can, and serves."""
-    path = tmp_path / "relay.toml"
-    path.write_text(toml(config(1)))
-    closing = ["/bin/sh", "-c", 'exec "$@" 2>&-', "sh", *command, path]
-    with subprocess.Popen(closing, stdout=subprocess.PIPE, text=True) as running:
-        assert running.stdout is not None
-        assert running.stdout.readline() == "standard error is closed: nothing is logged\n"
-        assert {running.stdout.readline().split()[0] for _ in range(2)} == {"ready"}
-        running.send_signal(signal.SIGHUP)
-        running.send_signal(signal.SIGTERM)
-        assert running.wait(10) == 0
-
-
 def test_address_is_in_use(tmp_path, command):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         table = config(1)

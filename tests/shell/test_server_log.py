@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import copy
+import signal
+import subprocess
+import sys
 from contextlib import closing
 from typing import Any
 
 import pytest
 
 import ulproxy
+from tests.end_to_end.peers import toml
 from tests.relay.hospital import a_move
 from tests.shell.peers import eventually
-from tests.shell.relay import Relay, relay, serving
+from tests.shell.relay import Relay, config, relay, serving
 from ulproxy.relay.moves import Moves
 from ulproxy.shell.server import LOOK, SAID_AGAIN
 from ulproxy.shell.state import State
@@ -91,3 +95,18 @@ async def test_it_looks_whether_a_move_of_another_process_has_ended(tmp_path, mo
             running.server._look_for_moves()
             assert running.clock.due == []
             running.server.border.moves = Moves()
+
+
+def test_standard_error_is_closed(tmp_path):
+    """It says so where it can, and serves."""
+    path = tmp_path / "relay.toml"
+    path.write_text(toml(config(1)))
+    run = [sys.executable, "-m", "ulproxy", "run", path]
+    closing = ["/bin/sh", "-c", 'exec "$@" 2>&-', "sh", *run]
+    with subprocess.Popen(closing, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "standard error is closed: nothing is logged\n"
+        assert {running.stdout.readline().split()[0] for _ in range(2)} == {"ready"}
+        running.send_signal(signal.SIGHUP)
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(10) == 0
