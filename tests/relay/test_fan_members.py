@@ -101,9 +101,12 @@ FAILURES = {
 @pytest.mark.parametrize(("steps", "why", "told"), FAILURES.values(), ids=FAILURES)
 def test_one_that_fails_in_the_middle_of_a_query(steps, why, told):
     script = both() >> quietly(data(INBOUND, find()), data(FIRST, FOUND))
-    script = script >> steps[0] << logged("AE failed", callee="PACS2", why=why)
+    script >>= steps[0]
+    for effect in told if len(told) > 1 else ():
+        script <<= effect
+    script <<= logged("AE failed", callee="PACS2", why=why)
     script = script << in_part(f"PACS2: {why}") << send(INBOUND, IN_PART)
-    for effect in told:
+    for effect in told if len(told) == 1 else ():
         script <<= effect
     assert script >> counted(1)
 
@@ -219,9 +222,9 @@ def test_an_answer_that_is_none_is_told_to_its_member():
         >> quietly(connected(FIRST), connected(SECOND))
         >> data(FIRST, wire.ac([Given(99)]))
         << StopTimer(FIRST, Timer.CONNECT)
-        << logged("AE failed", why="the AE's answer is illegal: context 99 was not proposed")
         << send(FIRST, abort(2, 6))
         << StartTimer(FIRST, Timer.ARTIM)
+        << logged("AE failed", why="the AE's answer is illegal: context 99 was not proposed")
         >> quietly(data(SECOND, AC))
         >> data(INBOUND, find())
         << send(SECOND, find())

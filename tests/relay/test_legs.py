@@ -152,12 +152,12 @@ def test_a_leg_that_does_not_answer_the_release_has_left_too(how, effects):
 def test_half_an_object_of_a_leg_that_is_released_cannot_be_answered_for(how):
     script = releasing() >> quietly(data(SECOND, RELEASE_RP))
     script = script >> data(FIRST, HALF) << send(INBOUND, HALF) >> how
+    if how.name == "expired RELEASE":
+        script = script << send(FIRST, abort(2, 0)) << StartTimer(FIRST, Timer.ARTIM)
     script <<= logged("association ended")
     source = (0, 0) if how.received else (2, 0)
     script = script << send(INBOUND, abort(*source)) << StartTimer(INBOUND, Timer.ARTIM)
-    if how.name == "expired RELEASE":
-        script = script << send(FIRST, abort(2, 0)) << StartTimer(FIRST, Timer.ARTIM)
-    elif how.received:
+    if how.received:
         script <<= CloseTransport(FIRST)
     assert script >> counted(0)
 
@@ -242,11 +242,11 @@ def test_a_member_may_not_release_within_a_message():
         both()
         >> quietly(data(SECOND, wire.commands_of(ECHO, wire.command_set(wire.echo_rq(1)), 40)[:52]))
         >> data(SECOND, RELEASE_RQ)
+        << send(SECOND, abort(2, 2))
+        << StartTimer(SECOND, Timer.ARTIM)
         << logged(
             "AE failed", why="protocol error of the onward_2 end: A-RELEASE-RQ within a message"
         )
-        << send(SECOND, abort(2, 2))
-        << StartTimer(SECOND, Timer.ARTIM)
         >> counted(1)
     )
 
@@ -276,8 +276,8 @@ def test_a_member_says_something_before_the_caller_is_accepted():
         >> quietly(connected(FIRST))
         >> data(FIRST, nothing + command(ECHO, wire.echo_rq(1)))
         << StopTimer(FIRST, Timer.CONNECT)
-        << logged("AE failed", callee="ARCHIVE")
         << send(FIRST, abort(2, 6))
         << StartTimer(FIRST, Timer.ARTIM)
+        << logged("AE failed", callee="ARCHIVE")
         >> counted(1)
     )

@@ -165,6 +165,8 @@ class SeveralLegs(Conduct):
         """One of several: it is for those who inherit to say whether the others go on."""
         ends, member = self._ends, self._members[leg.callee]
         waits = ends.inbound.association.state is _AWAITING
+        if failure.blame is not None:
+            ends.abort(leg, AbortSource.SERVICE_PROVIDER, failure.blame)
         if member.leg is leg:
             member.leg, member.accepted, member.failure = None, None, failure.text
             facts = {**ends.who(), "callee": member.name, "why": failure.text}
@@ -175,8 +177,6 @@ class SeveralLegs(Conduct):
                 self._lost(member, leg, failure)
         elif leg.messages.under_way and not ends.ended:
             self._give_up(failure)
-        if failure.blame is not None:
-            ends.abort(leg, AbortSource.SERVICE_PROVIDER, failure.blame)
         self._left(leg)
 
     def release_asked(self, side: Side, *, collision: bool) -> None:
