@@ -24,7 +24,7 @@ from tests.relay.wire import us
 from ulproxy.errors import RemoteProtocolError
 from ulproxy.policy.config import parse
 from ulproxy.policy.rules import Policy
-from ulproxy.relay.gate import MAX_OUTSTANDING, Gate
+from ulproxy.relay.gate import MAX_MOVES, MAX_OUTSTANDING, Gate
 from ulproxy.relay.local import judge_own
 from ulproxy.relay.moves import Moves
 from ulproxy.relay.verdict import Context, Drop, Pass, Respond
@@ -164,6 +164,18 @@ def test_the_requests_of_either_end_are_counted_by_themselves():
         judge(INBOUND, message(wire.store_rq(1), CT))
     assert raised.value.reason == 0
     assert isinstance(judge(ONWARD, message(wire.echo_rq(1))), Pass)
+
+
+def test_how_many_moves_may_be_unanswered():
+    """All of an archive's are looked at in each of its C-STOREs; the same Message ID makes them alike."""
+    judge = gate().judge
+    for _ in range(MAX_MOVES):
+        assert isinstance(judge(INBOUND, message(wire.move_rq(1, "WS1"), MOVE)), Pass)
+    with pytest.raises(RemoteProtocolError) as raised:
+        judge(INBOUND, message(wire.move_rq(1, "WS1"), MOVE))
+    assert raised.value.reason == 0
+    judge(ONWARD, message(wire.response(wire.C_MOVE, 1, None), MOVE))
+    assert isinstance(judge(INBOUND, message(wire.move_rq(1, "WS1"), MOVE)), Pass)
 
 
 def test_a_c_get_allows_c_stores_until_it_is_answered():

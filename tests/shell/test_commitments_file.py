@@ -56,6 +56,14 @@ def test_who_asked(opened):
     assert commitments.asked_by("MINI", "1.2") == "MR"
     assert commitments.asked_by("PACS", "1.3") == commitments.asked_by("OTHER", "1.2") == ""
     commitments.remember("PACS", "1.2", "MR")
+    assert commitments.asked_by("PACS", "1.2") == "CT", "who says the UID of another gets nothing"
+
+
+def test_nobody_waits_for_the_result_any_more(opened, clock):
+    commitments = opened()
+    commitments.remember("PACS", "1.2", "CT")
+    clock.now += KEEP
+    commitments.remember("PACS", "1.2", "MR")
     assert commitments.asked_by("PACS", "1.2") == "MR"
 
 

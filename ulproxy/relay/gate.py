@@ -26,6 +26,8 @@ from ulproxy.relay.verdict import Context, Drop, Pass, Respond, Titles, Verdict,
 
 # Message IDs have 16 bits; a peer that has this many unanswered does not wait for answers at all.
 MAX_OUTSTANDING: Final = 4096
+# Of them C-MOVEs, which a gate looks for in every C-STORE of their archive.
+MAX_MOVES: Final = 256
 MAX_UID: Final = 64  # PS3.5 9.1; what is looked up is remembered, and a command set may have 64 KB
 
 # Compared in every message; a member of an enumeration costs 0.15 µs each time (Python 3.11).
@@ -126,6 +128,9 @@ class Gate:
             )
         move = None
         if command.request == _C_MOVE_RQ:
+            if sum(operation.move is not None for operation in operations) >= MAX_MOVES:
+                text = f"{MAX_MOVES} C-MOVEs without an answer"
+                raise RemoteProtocolError(text, AbortReason.NOT_SPECIFIED)
             taken = {operation.onward_message_id for operation in operations}
             opened = self._retrieval.open(asking, asked, command, taken, changes)
             if isinstance(opened, Respond):

@@ -16,7 +16,7 @@ from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 from ulproxy.errors import RemoteProtocolError
 from ulproxy.pdu.types import AbortReason
@@ -61,12 +61,26 @@ class Attendance:
     ended: dict[OpenMove, bool] = field(default_factory=dict)
 
 
+class _Alike(NamedTuple):
+    """What moves have in common of which it does not matter which one a C-STORE is of."""
+
+    caller: str
+    destination: str
+    message_id: int
+    shown_caller: str
+
+    @classmethod
+    def of(cls, move: OpenMove) -> Self:
+        return cls(move.caller, move.destination, move.message_id, move.shown_caller)
+
+
 class _Archive:
     """The moves at one archive, by the Message ID it was told; and how it names them in its C-STOREs."""
 
     def __init__(self) -> None:
         self.open: dict[OpenMove, None] = {}
-        self.numbered: dict[int, dict[OpenMove, int]] = {}  # how often each is remembered
+        # Whose a C-STORE with this Message ID can be, and how many moves it could be of then.
+        self.numbered: dict[int, dict[_Alike, int]] = {}
         self.attendances: dict[Attendance, None] = {}
         self.elsewhere: dict[tuple[str, str, int, int], OpenMove] = {}
         self.names_originator = True
@@ -74,15 +88,17 @@ class _Archive:
         self._last = 0x10000
 
     def remember(self, move: OpenMove) -> None:
-        alike = self.numbered.setdefault(move.onward_message_id, {})
-        alike[move] = alike.get(move, 0) + 1
+        told = self.numbered.setdefault(move.onward_message_id, {})
+        alike = _Alike.of(move)
+        told[alike] = told.get(alike, 0) + 1
 
     def forget(self, move: OpenMove) -> None:
-        alike = self.numbered[move.onward_message_id]
-        alike[move] -= 1
-        if not alike[move]:
-            del alike[move]
-        if not alike:
+        told = self.numbered[move.onward_message_id]
+        alike = _Alike.of(move)
+        told[alike] -= 1
+        if not told[alike]:
+            del told[alike]
+        if not told:
             del self.numbered[move.onward_message_id]
 
     def linger_elsewhere(self, move: OpenMove) -> None:
@@ -104,8 +120,9 @@ class _Archive:
 
     def takes_for_another(self, move: OpenMove) -> bool:
         """Whether a C-STORE of this move could be of one that is not the same."""
+        alike = _Alike.of(move)
         return any(
-            not move.is_same(other)
+            other != alike
             and (other.shown_caller == move.shown_caller or not self.names_originator)
             for other in self.numbered.get(move.onward_message_id, ())
         )

@@ -32,14 +32,6 @@ class OpenMove:
     onward_message_id: int
     shown_destination: str
 
-    def is_same(self, other: OpenMove) -> bool:
-        """Whether it does not matter which of the two a C-STORE is of."""
-        return (self.caller, self.destination, self.message_id) == (
-            other.caller,
-            other.destination,
-            other.message_id,
-        )
-
 
 class Opened(NamedTuple):
     """Another process has opened a move."""
@@ -122,7 +114,10 @@ class Commitments(Protocol):
     """Who asked an archive for storage commitment: the result comes on its own association (PS3.4 J.3.3)."""
 
     def remember(self, archive: str, transaction_uid: str, asked_by: str) -> None:
-        """Names of AEs in the file, and Transaction UID (0008,1195); of two requests the last one counts."""
+        """Names of AEs in the file, and Transaction UID (0008,1195); of two AEs the first one counts.
+
+        The second says what is not its own, and the result would be kept from whom it is for.
+        """
 
     def asked_by(self, archive: str, transaction_uid: str) -> str:
         """The name of the AE that asked; empty where it is not known (any more)."""
@@ -138,8 +133,7 @@ class MemoryCommitments:
     def remember(self, archive: str, transaction_uid: str, asked_by: str) -> None:
         """See `Commitments`."""
         key = archive, transaction_uid
-        self._asked_by.pop(key, None)
-        self._asked_by[key] = asked_by
+        self._asked_by[key] = self._asked_by.pop(key, asked_by)
         if len(self._asked_by) > self._most:
             del self._asked_by[next(iter(self._asked_by))]
 

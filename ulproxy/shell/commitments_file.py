@@ -25,7 +25,11 @@ CREATE TABLE IF NOT EXISTS commitments (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS commitments_by_time ON commitments (at);
 """
-_REMEMBER: Final = "INSERT OR REPLACE INTO commitments VALUES (?, ?, ?, ?)"
+_REMEMBER: Final = """
+INSERT INTO commitments VALUES (?1, ?2, ?3, ?4)
+ON CONFLICT (archive, transaction_uid) DO UPDATE SET asked_by = ?3, at = ?4
+WHERE asked_by = ?3 OR at <= ?5
+"""
 _ASKED_BY: Final = (
     "SELECT asked_by FROM commitments WHERE archive = ? AND transaction_uid = ? AND at > ?"
 )
@@ -45,7 +49,8 @@ class CommitmentsFile:
 
     def remember(self, archive: str, transaction_uid: str, asked_by: str) -> None:
         """See `Commitments`."""
-        row = archive, transaction_uid, asked_by, self._now()
+        now = self._now()
+        row = archive, transaction_uid, asked_by, now, now - KEEP
         if self._database.use(lambda c: c.execute(_REMEMBER, row)) is None:
             self._unwritten.remember(archive, transaction_uid, asked_by)
             return
