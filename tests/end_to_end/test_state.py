@@ -79,7 +79,7 @@ def ended_by(end: signal.Signals, config: Table, directory: Path) -> None:
     """A relay through which each modality asks, and that is gone then."""
     path = directory / "first.toml"
     path.write_text(toml(config))
-    command = [sys.executable, "-m", "ulproxy", "run", path]
+    command: list[str | Path] = [sys.executable, "-m", "ulproxy", "run", path]
     with program(command, directory) as process:
         running = Relay(process, path)
         wait_until(running.listening, "the relay listens")
