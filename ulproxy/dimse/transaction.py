@@ -25,6 +25,7 @@ FAILED_SOP_INSTANCE_UID_LIST: Final = 0x0008_0058
 MAX_FAILED_LIST: Final = 0xFFFE  # PS3.5 7.1.2: UI has a length of 16 bits, and it is even
 _UID: Final = re.compile(r"[0-9.]{1,64}")  # PS3.5 9.1, as far as everybody keeps to it
 _ON_HEADER: Final = 6  # see `Work`
+_ON_UID: Final = 2
 
 
 def transaction_uid(data_set: bytes, transfer_syntax: str) -> str:
@@ -74,6 +75,7 @@ def _uids(data: bytes, transfer_syntax: str, tag: int) -> tuple[str, ...]:
             continue
         at = element.start + element.length
         if element.tag == tag:
+            work.spend(_ON_UID * data.count(b"\\", element.start, at))
             texts = data[element.start : at].decode("latin-1").split("\\")
             uids = (text.strip(" \0") for text in texts)
             return tuple(uid for uid in uids if _UID.fullmatch(uid))

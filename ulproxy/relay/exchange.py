@@ -20,6 +20,7 @@ from ulproxy.dimse.command import (
 from ulproxy.dimse.message import Message
 from ulproxy.dimse.titles import mapped
 from ulproxy.errors import RemoteProtocolError
+from ulproxy.pdu.collector import MAX_DATA_SET
 from ulproxy.pdu.reader import CommandFragment, PDataRun
 from ulproxy.pdu.types import AbortReason
 from ulproxy.pdu.writer import command_message, data_set_message
@@ -31,6 +32,8 @@ from ulproxy.relay.verdict import Collect, Drop, Pass, Respond, Verdict, Wait
 MAX_WAITING: Final = 256
 # Messages of one side that wait for a C-MOVE to end, each held whole.
 MAX_PARKED: Final = 16
+# Bytes of the data sets that wait so: that of the longest one (collector.py), for all of them together.
+MAX_KEPT: Final = MAX_DATA_SET
 # Messages refused or dropped that the log has a line for, in one association.
 MAX_RECORDS: Final = 100
 
@@ -163,6 +166,14 @@ class Exchange:
         if side.association.may_send_data:
             self._write(side, _framed(side, context_id, command))
 
+    def refuse(
+        self, side: Side, message: Message, text: str, command: CommandSet | None = None
+    ) -> None:
+        """Answers a message that was kept, and goes no further; the text is for the log."""
+        command = command or response(message.command, Status.PROCESSING_FAILURE)
+        self._refused(side, message, Respond(command, text))
+        self.answer(side, message.context_id, command)
+
     def parked(self) -> list[Parked]:
         """Takes the messages that wait for a C-MOVE to end."""
         parked, self._parked = self._parked, []
@@ -180,8 +191,7 @@ class Exchange:
         if isinstance(verdict, Pass) and side.target is not None:
             self.deliver(side, side.target, message.context_id, verdict, data_set)
         elif isinstance(verdict, Respond):
-            self._refused(side, message, verdict)
-            self.answer(side, message.context_id, verdict.command)
+            self.refuse(side, message, verdict.text, verdict.command)
         else:
             self._parked.append(parked)
 
@@ -192,12 +202,11 @@ class Exchange:
             take(b"")
 
     def _park(self, side: Side, message: Message, data_set: bytes) -> None:
-        if len(self._parked) < MAX_PARKED:
+        kept = sum(len(parked.data_set) for parked in self._parked)
+        if len(self._parked) < MAX_PARKED and kept + len(data_set) <= MAX_KEPT:
             self._parked.append(Parked(side, message, data_set))
         else:
-            command = response(message.command, Status.PROCESSING_FAILURE)
-            self._refused(side, message, Respond(command, f"{MAX_PARKED} messages wait already"))
-            self.answer(side, message.context_id, command)
+            self.refuse(side, message, f"{len(self._parked)} messages wait already")
 
     def _unpark(self, side: Side, message_id: int) -> None:
         """A message that waits is cancelled: nothing has been done for it."""

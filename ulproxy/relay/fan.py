@@ -24,7 +24,7 @@ from ulproxy.pdu.types import IMPLICIT_VR_LITTLE_ENDIAN, LOCAL_LIMIT_EXCEEDED, N
 from ulproxy.policy.decision import Fan
 from ulproxy.relay.effects import End, Record
 from ulproxy.relay.ends import Ends, Failure
-from ulproxy.relay.exchange import Exchange
+from ulproxy.relay.exchange import MAX_KEPT, Exchange
 from ulproxy.relay.legs import Member, SeveralLegs
 from ulproxy.relay.local import judge_own
 from ulproxy.relay.negotiate import several_answer
@@ -97,6 +97,12 @@ class FanOut(SeveralLegs):
 
     def _begin(self, message: Message, data_set: bytes) -> None:
         due = [m.name for m in self._members.values() if m.is_offered(message.context_id)]
+        kept = sum(len(query.data_set) * query.members for query in self._queries)
+        if kept + len(data_set) * len(due) > MAX_KEPT:
+            text = f"{len(data_set)} bytes to {len(due)} members at once"
+            refused = self._ends.refused(message, Status.PROCESSING_FAILURE, text, self._group)
+            self._exchange.refuse(self._ends.inbound, message, text, refused.command)
+            return
         query = Query(message, data_set, due)
         self._queries.append(query)
         self._ask(query)

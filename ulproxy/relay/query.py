@@ -37,6 +37,7 @@ class Query:
         self.message = message
         self.data_set = data_set
         self.due = due
+        self.members = len(due)  # each is given the data set with its own titles
         self.asked: set[str] = set()
         self.answers: dict[str, Answered] = {}
         self.cancelled = False

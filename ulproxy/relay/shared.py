@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from ulproxy.dimse.command import CommandField, CommandSet, Status, command_name
+from ulproxy.dimse.command import CommandField, CommandSet, Status
 from ulproxy.dimse.message import Message
 from ulproxy.dimse.services import VERIFICATION, is_commitment
 from ulproxy.dimse.transaction import transaction_uid
@@ -22,9 +22,9 @@ from ulproxy.pdu.types import (
     TEMPORARY_CONGESTION,
 )
 from ulproxy.policy.decision import Reject, Shared
-from ulproxy.relay.effects import End, Record, StartTimer, StopTimer, Timer
+from ulproxy.relay.effects import End, StartTimer, StopTimer, Timer
 from ulproxy.relay.ends import Ends, Failure
-from ulproxy.relay.exchange import Exchange
+from ulproxy.relay.exchange import MAX_KEPT, Exchange
 from ulproxy.relay.legs import Member, SeveralLegs
 from ulproxy.relay.local import judge_own
 from ulproxy.relay.negotiate import least, several_answer
@@ -155,8 +155,11 @@ class ByMessage(SeveralLegs):
         member = self._destination(name) if name else "nobody is known to have asked for it"
         if isinstance(member, str):
             self._refuse(message, member)
-        elif len(self._waiting_reports) >= MAX_REPORTS:
-            self._refuse(message, f"{MAX_REPORTS} results wait already")
+        elif (
+            len(self._waiting_reports) >= MAX_REPORTS
+            or self._kept + len(report.data_set) > MAX_KEPT
+        ):
+            self._refuse(message, f"{len(self._waiting_reports)} results wait already")
         elif member.leg is None or member.accepted is None:
             self._waiting_reports.append((member, report))
         else:
@@ -174,10 +177,11 @@ class ByMessage(SeveralLegs):
         if command is None:
             refused = self._ends.refused(message, Status.PROCESSING_FAILURE, text, self._title)
             command = refused.command
-        self._exchange.answer(self._ends.inbound, message.context_id, command)
-        name = command_name(message.command.command_field)
-        facts: dict[str, object] = {"command": name, "why": text}
-        self._ends.effects.append(Record("message refused", facts, warning=True))
+        self._exchange.refuse(self._ends.inbound, message, text, command)
+
+    @property
+    def _kept(self) -> int:
+        return sum(len(report.data_set) for _, report in self._waiting_reports)
 
     def _destination(self, name: str) -> Member | str:
         """Who is meant, with a leg that stands or is being opened; or why there is none."""
