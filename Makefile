@@ -1,7 +1,8 @@
 # Every target sets up what it needs: a virtual environment from PyPI, and Debian's packages for the tests' peers.
 VENV ?= .venv
 PY := $(VENV)/bin/python
-PACKAGES := dcmtk orthanc tshark
+PACKAGES := dcmtk orthanc tshark openssl openssh-client
+PEERS := storescu Orthanc tshark openssl ssh
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .PHONY: run test check lint cover bench peers clean
@@ -29,7 +30,7 @@ bench: $(VENV)/.test peers
 
 # The real peers that the end-to-end tests talk to.
 peers:
-	@command -v storescu >/dev/null && command -v Orthanc >/dev/null && command -v tshark >/dev/null || { \
+	@for peer in $(PEERS); do command -v $$peer >/dev/null || missing=$$peer; done; [ -z "$$missing" ] || { \
 	  $(SUDO) apt-get update -q && DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -yq $(PACKAGES); }
 
 $(VENV)/bin/pip:

@@ -92,14 +92,18 @@ def echo(
 
 @contextmanager
 def _connection(endpoint: Endpoint, seconds: float, tls: AeTls | None) -> Iterator[socket.socket]:
+    context = None if tls is None else calling(tls)
     with socket.create_connection((endpoint.host, endpoint.port), timeout=seconds) as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if tls is None:
+        if context is None:
             yield sock
             return
-        host = server_name(endpoint.host)
-        with calling(tls).wrap_socket(sock, server_hostname=host) as secure:
-            yield secure
+        with context.wrap_socket(sock, server_hostname=server_name(endpoint.host)) as secure:
+            try:
+                yield secure
+            except (ssl.SSLEOFError, BrokenPipeError):  # it closed; an alert may say why
+                secure.recv(1)
+                raise
             secure.setblocking(False)
             with suppress(OSError):  # close_notify, without waiting for the peer's (RFC 8446 6.1)
                 secure.unwrap()

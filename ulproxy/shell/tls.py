@@ -74,7 +74,6 @@ _REASONS: Final = {
     "NO_SHARED_CIPHER": "no cipher suite in common",
     "NO_SUITABLE_SIGNATURE_ALGORITHM": "no signature algorithm in common",
     "PEER_DID_NOT_RETURN_A_CERTIFICATE": "the peer presented no certificate",
-    "UNEXPECTED_EOF_WHILE_READING": "closed without close_notify",
     "UNSUPPORTED_PROTOCOL": "the peer speaks neither TLS 1.2 nor 1.3",
     "WRONG_VERSION_NUMBER": "the peer speaks no TLS",
 }
@@ -220,6 +219,8 @@ def failure(error: ssl.SSLError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         why = _UNTRUSTED.get(error.verify_code, error.verify_message.rstrip("."))
         return f"the peer's certificate is refused: {why}"
+    if isinstance(error, ssl.SSLEOFError):
+        return "closed without close_notify"
     reason = error.reason or str(error)
     if alert := _ALERT.search(reason):
         words = f": {_ALERTS[alert[1]]}" if alert[1] in _ALERTS else ""
