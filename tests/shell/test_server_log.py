@@ -54,6 +54,16 @@ async def test_what_the_author_of_the_file_may_want_to_know(tmp_path):
         ]
 
 
+async def test_another_state_is_for_the_next_start(tmp_path):
+    async with serving(tmp_path) as (running, _):
+        new = copy.deepcopy(running.config)
+        for _ in range(2):
+            new["relay"]["state"] = str(tmp_path / "state.sqlite")
+            await reloaded(running, new)
+    assert len(running.log.lines("state is used from the next start on")) == 1
+    assert not (tmp_path / "state.sqlite").exists()
+
+
 @pytest.mark.parametrize("seconds", [SAID_AGAIN - 0.2, SAID_AGAIN, SAID_AGAIN + 0.2])
 async def test_that_no_descriptor_is_left_is_said_once_a_minute(tmp_path, seconds):
     async with serving(tmp_path) as (running, _):

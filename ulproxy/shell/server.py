@@ -198,6 +198,8 @@ class Server:
             say(self._log.error, "reload refused", why=error.strerror)
             self.audit.refuse_reload(str(error.strerror))
             return
+        if config.relay.state != self.border.policy.config.relay.state:
+            say(self._log.warning, "state is used from the next start on", file=str(self._path))
         self.tls = contexts
         self.border.policy = policy = Policy(config)
         associations = self.border.admission.total
