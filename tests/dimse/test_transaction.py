@@ -144,6 +144,18 @@ def test_a_list_of_failed_instances(uids, syntax):
     assert data == encoded((element,), syntax)
 
 
+def test_a_list_that_is_too_much_work():
+    """Of 64 characters each, as they have, 4 MiB of them are not; of one and a separator they are."""
+    for uid, refused in ((b"1" * 64, False), (b"1", True)):
+        value = b"\\".join([uid] * ((1 << 22) // (len(uid) + 1)))
+        data = b"\x08\0\x58\0" + struct.pack("<L", len(value)) + value
+        if refused:
+            with pytest.raises(RemoteProtocolError, match="too many elements"):
+                failed_instances(data, IMPLICIT)
+        else:
+            assert len(failed_instances(data, IMPLICIT)) > 64_000
+
+
 @SYNTAXES
 def test_what_is_no_uid_is_left_out(syntax):
     value = b"1.2\\\\DOE\\1.3 \\" + b"4" * 65
