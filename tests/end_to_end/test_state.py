@@ -66,7 +66,6 @@ def test_a_result_after_a_restart_finds_who_asked(tmp_path: Path, end: signal.Si
             for number, name in enumerate(MODALITIES):
                 seen: list[Reported] = []
                 modality = entity(name)
-                modality.maximum_pdu_size = 16384
                 modality.add_supported_context(COMMITMENT, scu_role=True, scp_role=True)
                 with scp(modality, reporting_to(seen), ports[name]):
                     assert report(running, f"1.2.3.{number}") == 0

@@ -8,7 +8,7 @@ from ulproxy.errors import RemoteProtocolError
 from ulproxy.pdu.reader import PDataRun
 from ulproxy.pdu.types import AbortReason
 
-# A storage commitment of 25 000 instances; C-FIND responses and worklist items have a few KB.
+# A storage commitment of 17 000 instances; C-FIND responses and worklist items have a few KB.
 MAX_DATA_SET: Final = 1 << 22
 _HEADER: Final = 12  # of a P-DATA-TF with its only PDV
 

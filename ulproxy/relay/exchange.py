@@ -79,10 +79,14 @@ class Exchange:
 
     def _stream(self, side: Side, receiver: Side, run: PDataRun) -> None:
         if receiver.association.may_send_data:
-            receiver.fragment_left = run.remaining
             side.octets_passed += len(run.data)
             if side.operation is not None:
                 side.operation.octets += len(run.data)
+            if side.cutter is not None:
+                if data := side.cutter.cut(run):
+                    self._effects.append(SendData(receiver.end, data))
+                return
+            receiver.fragment_left = run.remaining
             self._effects.append(SendData(receiver.end, run.data))
 
     def command_fragment(self, side: Side, fragment: CommandFragment) -> None:

@@ -15,6 +15,7 @@ from ulproxy.dimse.message import Message
 from ulproxy.dimse.services import VERIFICATION, is_commitment
 from ulproxy.dimse.transaction import transaction_uid
 from ulproxy.errors import RemoteProtocolError
+from ulproxy.pdu.cutter import Cutter
 from ulproxy.pdu.fsm import State
 from ulproxy.pdu.types import (
     IMPLICIT_VR_LITTLE_ENDIAN,
@@ -143,7 +144,8 @@ class ByMessage(SeveralLegs):
         if message.context_id not in member.accepted:
             text = f"{member.name} does not accept the presentation context"
             return ends.refused(message, Status.SOP_CLASS_NOT_SUPPORTED, text, member.name)
-        ends.inbound.target = member.leg
+        ends.inbound.target = leg = member.leg
+        ends.inbound.cutter = Cutter(leg.maximum_length) if self._is_too_small(leg) else None
         return member.gate.judge(End.INBOUND, message)
 
     def _report(self, report: Report) -> None:
@@ -198,13 +200,6 @@ class ByMessage(SeveralLegs):
             self._let_go(member)
         if member.leg is None and not self._call_again(member):
             return f"{name}: {member.failure}"
-        if (
-            member.leg is not None
-            and member.accepted is not None
-            and self._is_too_small(member.leg)
-        ):
-            length = member.leg.maximum_length
-            return f"{name} takes P-DATA-TFs of {length} bytes, the archive was told {self._told}"
         return member
 
     def _call_again(self, member: Member) -> bool:
@@ -214,6 +209,7 @@ class ByMessage(SeveralLegs):
         return self._call(member)
 
     def _is_too_small(self, leg: Leg) -> bool:
+        """Whether it takes shorter P-DATA-TFs than the archive was told."""
         return leg.maximum_length != 0 and least(leg.maximum_length, self._told) != self._told
 
     def _joined(self) -> None:

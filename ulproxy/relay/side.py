@@ -11,6 +11,7 @@ from ulproxy.errors import RemoteProtocolError
 from ulproxy.pdu.associate import AAssociateRQ
 from ulproxy.pdu.association import Association
 from ulproxy.pdu.collector import Collector
+from ulproxy.pdu.cutter import Cutter
 from ulproxy.pdu.fsm import Role
 from ulproxy.policy.decision import Forward
 from ulproxy.relay.effects import End
@@ -39,6 +40,7 @@ class Side:
     __slots__ = (
         "association",
         "collected",
+        "cutter",
         "end",
         "fragment_left",
         "held",
@@ -62,6 +64,7 @@ class Side:
 
         # What the peer sends:
         self.target: Side | None = None  # whom its messages go to
+        self.cutter: Cutter | None = None  # where that one takes less than this one was told
         self.passing = False  # the message under way goes onward
         self.collected: Collected | None = None  # the message under way, which is held
         self.held: Message | None = (
