@@ -140,21 +140,6 @@ def test_a_context_that_the_destination_does_not_accept():
     assert refused("WS3 does not accept the presentation context", 0x0122, script, message, answer)
 
 
-def test_a_destination_that_takes_less_than_the_archive_was_told():
-    """It was not asked before, since its move began later: nothing that is too long for it is cut."""
-    script = standing(border(TO_WS3), FIRST) >> begins("WS4", "WS4", 6, 6)
-    script >>= quietly(
-        data(INBOUND, stored(("HOSP_A", 6)) + OBJECT), *answers(SECOND, wire.ac([Given(1)], 4096))
-    )
-    assert refused(
-        "WS4 takes P-DATA-TFs of 4096 bytes, the archive was told 16384",
-        0x0110,
-        script,
-        stored(("HOSP_A", 6), 2) + OBJECT,
-        done(2, 0x0110),
-    )
-
-
 @pytest.mark.parametrize("length", [0, 16384, 20000])
 def test_a_destination_that_takes_as_much_or_more(length):
     script = standing(border(TO_WS3), FIRST) >> begins("WS4", "WS4", 6, 6)
@@ -165,21 +150,6 @@ def test_a_destination_that_takes_as_much_or_more(length):
         >> data(SECOND, wire.ac([Given(1)], length))
         << StopTimer(SECOND, Timer.CONNECT)
         << send(SECOND, stored(("WS4", 6)) + OBJECT)
-    )
-
-
-def test_a_destination_that_takes_less_than_any():
-    """The first one had said 0, which is no limit."""
-    script = standing(border(TO_WS3), FIRST, ac=wire.ac([Given(1)], 0)) >> begins(
-        "WS4", "WS4", 6, 6
-    )
-    script = script >> quietly(data(INBOUND, stored(("HOSP_A", 6)) + OBJECT), connected(SECOND))
-    assert (
-        script
-        >> data(SECOND, wire.ac([Given(1)]))
-        << StopTimer(SECOND, Timer.CONNECT)
-        << logged("message refused", status="0110H")
-        << send(INBOUND, done(1, 0x0110))
     )
 
 

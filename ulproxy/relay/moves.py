@@ -50,15 +50,51 @@ class Said(NamedTuple):
         )
 
 
+class Noted:
+    """Moves in their order, and by the Message ID that the archive was told: C-STOREs come in thousands."""
+
+    def __init__(self) -> None:
+        self._cut: dict[OpenMove, bool] = {}
+        self._told: dict[int, dict[OpenMove, bool]] = {}
+
+    def __len__(self) -> int:
+        return len(self._cut)
+
+    def __iter__(self) -> Iterator[OpenMove]:
+        return iter(self._cut)
+
+    def __contains__(self, move: object) -> bool:
+        return move in self._cut
+
+    def add(self, move: OpenMove, *, cut: bool = False) -> None:
+        """One more; `cut` = it was cut short: cancelled, or its association ended before it."""
+        self._cut[move] = self._told.setdefault(move.onward_message_id, {})[move] = cut
+
+    def remove(self, move: OpenMove) -> None:
+        """One less."""
+        del self._cut[move]
+        told = self._told[move.onward_message_id]
+        del told[move]
+        if not told:
+            del self._told[move.onward_message_id]
+
+    @property
+    def cut_short(self) -> Iterator[OpenMove]:
+        """Those that were."""
+        return (move for move, cut in self._cut.items() if cut)
+
+    def fitting(self, said: Said, *, cut: bool = False) -> list[OpenMove]:
+        """Those that a C-STORE may be of; `cut` = of those that were cut short."""
+        moves = self._cut if said.number is None else self._told.get(said.number, {})
+        return [move for move, short in moves.items() if (short or not cut) and said.fits(move)]
+
+
 @dataclass(eq=False)
 class Attendance:
-    """An association of an archive that may bring C-STOREs, and the moves that ended while it is open.
-
-    The value says whether a move was cut short: cancelled, or its association ended before it.
-    """
+    """An association of an archive that may bring C-STOREs, and the moves that ended while it is open."""
 
     archive: str
-    ended: dict[OpenMove, bool] = field(default_factory=dict)
+    ended: Noted = field(default_factory=Noted)
 
 
 class _Alike(NamedTuple):
@@ -78,7 +114,7 @@ class _Archive:
     """The moves at one archive, by the Message ID it was told; and how it names them in its C-STOREs."""
 
     def __init__(self) -> None:
-        self.open: dict[OpenMove, None] = {}
+        self.open = Noted()
         # Whose a C-STORE with this Message ID can be, and how many moves it could be of then.
         self.numbered: dict[int, dict[_Alike, int]] = {}
         self.attendances: dict[Attendance, None] = {}
@@ -199,14 +235,14 @@ class Moves:
 
     def _remember(self, move: OpenMove) -> None:
         known = self._archive(move.archive)
-        known.open[move] = None
+        known.open.add(move)
         known.remember(move)
 
     def _end(self, move: OpenMove, *, cut: bool) -> bool:
         known = self._archives.get(move.archive)
         if known is None or move not in known.open:
             return False
-        del known.open[move]
+        known.open.remove(move)
         for attendance in known.attendances:
             self._linger(known, attendance, move, cut=cut)
         if self._store.shared:
@@ -218,11 +254,11 @@ class Moves:
     def _linger(
         self, known: _Archive, attendance: Attendance, move: OpenMove, *, cut: bool
     ) -> None:
-        attendance.ended[move] = cut
+        attendance.ended.add(move, cut=cut)
         known.remember(move)
         if len(attendance.ended) > MAX_LINGERING:
             oldest = next(iter(attendance.ended))
-            del attendance.ended[oldest]
+            attendance.ended.remove(oldest)
             known.forget(oldest)
 
     def attend(self, archive: str) -> Attendance:
@@ -256,10 +292,11 @@ class Moves:
         known = self._archives.get(archive)
         if known is None:
             return []
-        ended = {} if attendance is None else attendance.ended
-        cut = (move for move, short in ended.items() if short)
-        found = [move for move in chain(known.open, cut) if said.fits(move)]
-        return found or [move for move in ended if said.fits(move)]
+        found = known.open.fitting(said)
+        if attendance is None:
+            return found
+        found += attendance.ended.fitting(said, cut=True)
+        return found or attendance.ended.fitting(said)
 
     def named(self, archive: str, *, originator: bool, number: bool) -> None:
         """What an archive said in the C-STORE of a move: the caller's title, its Message ID."""
@@ -287,4 +324,4 @@ class Moves:
     def _unfinished(self, known: _Archive) -> Iterator[OpenMove]:
         yield from known.open
         for attendance in known.attendances:
-            yield from (move for move, short in attendance.ended.items() if short)
+            yield from attendance.ended.cut_short
