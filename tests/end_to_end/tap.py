@@ -6,6 +6,7 @@ Stands on a leg of a session: clients connect to `port`, it connects to `target`
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import struct
 import threading
@@ -103,6 +104,11 @@ class Tap:
                 sink.sendall(data)
         with contextlib.suppress(OSError):
             sink.shutdown(socket.SHUT_WR)
+
+
+def leaks(secrets: list[bytes], received: bytes) -> list[bytes]:
+    """Secrets that occur; a number only where it is not part of a longer one."""
+    return [s for s in [*secrets, b"127.0.0.1"] if re.search(rb"(?<!\d)%s(?!\d)" % s, received)]
 
 
 def write_pcap(path: Path, taps: Iterable[Tap]) -> int:

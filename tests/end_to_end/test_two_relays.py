@@ -5,13 +5,12 @@ One session is run and recorded on all six legs (fixture `session`); the tests l
 
 from __future__ import annotations
 
-import re
-
 import pytest
 
 from tests.end_to_end import hospitals as names
 from tests.end_to_end.files import digest
 from tests.end_to_end.session import MOVE_ID
+from tests.end_to_end.tap import leaks
 
 pytestmark = pytest.mark.xdist_group("two relays")
 
@@ -39,11 +38,6 @@ def test_move_originator_is_what_the_workstation_knows(session):
 def test_retrieve_title_is_what_the_workstation_calls(session):
     assert [m.RetrieveAETitle for m in session.matches] == [names.PACS_INSIDE_A]
     assert [m.StudyInstanceUID for m in session.matches] == [session.study]
-
-
-def leaks(secrets: list[bytes], received: bytes) -> list[bytes]:
-    """Secrets that occur; a number only where it is not part of a longer one."""
-    return [s for s in [*secrets, b"127.0.0.1"] if re.search(rb"(?<!\d)%s(?!\d)" % s, received)]
 
 
 def test_nothing_inside_hospital_a_reaches_b(session):
