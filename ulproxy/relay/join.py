@@ -104,7 +104,8 @@ class Join:
                 self._ends.end("no A-ASSOCIATE-RQ in time")
             self._apply(side, side.association.artim_expired())
         elif timer is Timer.PATIENCE:
-            self._conducting.impatient()
+            if not self.ended:  # which may have come while the caller's connection is still open
+                self._conducting.impatient()
         elif timer is Timer.CONNECT:
             text = "no answer to the A-ASSOCIATE-RQ in time"
             self._failed(side, Failure(text, _UNREACHABLE, blame=AbortReason.NOT_SPECIFIED))
