@@ -62,11 +62,15 @@ MOVE_3, MOVE_4 = ("HOSP_A", 5), ("HOSP_A", 0xFFFF)
 
 
 def border(
-    *moves: tuple[str, str, int], limits: str = "", more: str = "", aes: str = AES
+    *moves: tuple[str, str, int], limits: str = "", old: str = "", new: str = ""
 ) -> Callable[[], Border]:
-    """A border where these C-MOVEs are open: caller, destination, Message ID."""
+    """A border where these C-MOVEs are open: caller, destination, Message ID.
+
+    In its file each `old` has become `new`.
+    """
     head = f'[relay]\ntitle = "HOSP_A"\n[limits]\n{limits}\n'
-    text = head + hospital.LISTENERS + hospital.AES + aes + hospital.RULES + RULES + more
+    text = head + hospital.LISTENERS + hospital.AES + AES + hospital.RULES + RULES
+    text = text.replace(old, new) if old else text
 
     def made() -> Border:
         one = Border(Policy(parse(text)))
