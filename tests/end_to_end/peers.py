@@ -222,6 +222,7 @@ def relay(config: Table, directory: Path, *arguments: str) -> Iterator[Relay]:
         code = running.exit_code()
         log = running.log()
         assert "Traceback" not in log, log
+        assert '"event": "internal error"' not in log, log  # its traceback is JSON
         assert code == 0, log
 
 
