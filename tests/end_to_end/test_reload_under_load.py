@@ -1,4 +1,4 @@
-"""A short run of `python -m tests.end_to_end.reloading`: nobody is dropped, rules hold at once, memory is flat."""
+"""A short run of `python -m tests.end_to_end.reloading`: nobody dropped, rules hold at once, flat memory."""
 
 from __future__ import annotations
 
