@@ -130,9 +130,10 @@ def probed(*legs: End, ac: bytes = AC) -> Quietly:
     return quietly(accepted(), data(INBOUND, RQ), *(one for pair in asked for one in pair), *left)
 
 
-def calls(made: Callable[[], Border], rq: bytes = RQ) -> Playbook:
+def calls(made: Callable[[], Border], rq: bytes = RQ, *, bytewise: bool = True) -> Playbook:
     """The archive has asked for its association."""
-    return Playbook(made, peer=hospital.OUTSIDE) >> quietly(accepted(), data(INBOUND, rq))
+    script = Playbook(made, peer=hospital.OUTSIDE, bytewise=bytewise)
+    return script >> quietly(accepted(), data(INBOUND, rq))
 
 
 def standing(made: Callable[[], Border], *legs: End, ac: bytes = AC) -> Playbook:

@@ -21,7 +21,7 @@ from ulproxy.relay.effects import Timer
 
 TO_WS5 = ("WS5", "WS5", 7)
 MOVE_5 = ("HOSP_A", 7)
-_, _, _, TO_3, TO_4, *_ = LEGS
+TO_3, TO_4 = LEGS[3:5]
 
 
 def test_patience_ends_when_all_is_over():

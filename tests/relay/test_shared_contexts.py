@@ -189,3 +189,59 @@ def test_an_answer_to_the_second_call_that_is_none(choice):
         << logged("message refused", status="0110H")
         << send(INBOUND, done(1, 0x0110))
     )
+
+
+# A destination that takes less than the archive was told: it was not asked before, since its move began later
+
+TO_WS4_LATER = ("HOSP_A", 6)
+
+
+def later(length: int, first: int = 16384) -> Playbook:
+    """WS3 had said how much it takes; WS4 says it when it is called for the object that waits."""
+    rq = wire.rq(
+        "HOSP_A", "PACS", (Asked(1, wire.CT), Asked(5, wire.VERIFICATION)), extras=[VERIFY]
+    )
+    script = calls(border(TO_WS3), rq, bytewise=False)  # each read would be a fragment of its own
+    script >>= quietly(*answers(FIRST, wire.ac([Given(1), Given(5)], first, [VERIFY])))
+    script >>= begins("WS4", "WS4", 6, 6)
+    script = script >> quietly(data(INBOUND, stored(TO_WS4_LATER) + PIXELS), connected(SECOND))
+    answer = wire.ac([Given(1), Given(5)], length, [VERIFY])
+    return script >> data(SECOND, answer) << StopTimer(SECOND, Timer.CONNECT)
+
+
+VERIFY = wire.role(wire.VERIFICATION, 1, 1)
+PIXELS = fragment(1, bytes(range(100)), last=False) + fragment(1, bytes(range(31)) + b"-")
+STORED = stored(("WS4", 6))
+
+
+@pytest.mark.parametrize("length", [0, 16384, 20000])
+def test_one_that_takes_as_much_gets_the_fragments_as_they_came(length):
+    assert later(length) << send(SECOND, STORED + PIXELS)
+
+
+def cut_anew(room: int) -> bytes:
+    """The message in fragments of so many bytes at most."""
+    parts = [bytes(range(100)), bytes(range(31)) + b"-"]
+    pieces = [part[at : at + room] for part in parts for at in range(0, len(part), room)]
+    commands = wire.command_set(wire.store_rq(1, originator=("WS4", 6)))
+    return wire.commands_of(1, commands, room) + b"".join(
+        fragment(1, piece, last=number == len(pieces)) for number, piece in enumerate(pieces, 1)
+    )
+
+
+@pytest.mark.parametrize("first", [0, 16384])
+def test_for_one_that_takes_less_they_are_cut_anew(first):
+    """0 of the first one is no limit."""
+    assert later(50, first) << send(SECOND, cut_anew(44))
+
+
+def test_also_where_the_archive_answers():
+    """And what goes to one that takes more is not."""
+    with_data = command(5, {**wire.echo_rsp(7), wire.DATA_SET_TYPE: wire.HAS_DATA})
+    answer = with_data + fragment(5, bytes(100))
+    cut = fragment(5, bytes(94), last=False) + fragment(5, bytes(6))
+    script = later(100) << send(SECOND, cut_anew(94)) >> quietly(data(SECOND, done()))
+    for leg, told in ((FIRST, answer), (SECOND, with_data + cut), (FIRST, answer)):
+        script >>= quietly(data(leg, command(5, wire.echo_rq(7))))
+        script = script >> data(INBOUND, answer) << send(leg, told)
+    assert script

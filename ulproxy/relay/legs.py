@@ -9,6 +9,7 @@ from ulproxy.dimse.command import CommandField, Status, response
 from ulproxy.dimse.message import Message, MessageReader
 from ulproxy.errors import RemoteProtocolError
 from ulproxy.pdu.associate import AAssociateAC, AAssociateRQ
+from ulproxy.pdu.cutter import Cutter
 from ulproxy.pdu.fsm import State
 from ulproxy.pdu.types import NO_REASON_TRANSIENT_ACSE, AbortSource
 from ulproxy.policy.decision import Forward
@@ -18,7 +19,7 @@ from ulproxy.relay.effects import End, Record, StopTimer, Timer
 from ulproxy.relay.ends import MAX_LEGS, PROVIDER, Ends, Failure
 from ulproxy.relay.exchange import Exchange
 from ulproxy.relay.gate import Gate
-from ulproxy.relay.negotiate import accepted_of, onward_request, restricted
+from ulproxy.relay.negotiate import accepted_of, least, onward_request, restricted
 from ulproxy.relay.side import Leg, Side
 from ulproxy.relay.verdict import Drop, Hold, Verdict
 
@@ -124,9 +125,15 @@ class SeveralLegs(Conduct):
         """A response goes to who has asked, a C-CANCEL-RQ to who was asked."""
         for member in self._members.values():
             if member.leg is not None and member.gate.expects(End.INBOUND, message.command):
-                self._ends.inbound.target = member.leg
+                self._send_to(member.leg)
                 return member.gate.judge(End.INBOUND, message)
         return Drop("nothing that was asked here")
+
+    def _send_to(self, leg: Leg) -> None:
+        """What the caller sends next is for this AE, which may take shorter P-DATA-TFs than it was told."""
+        inbound, takes = self._ends.inbound, leg.maximum_length
+        inbound.target = leg
+        inbound.cutter = None if least(takes, self._told) == self._told else Cutter(takes)
 
     def answered(self, leg: Leg, answer: AAssociateAC) -> None:
         """An AE has accepted: is it in time, and does it agree with what the caller was accepted?"""

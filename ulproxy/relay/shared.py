@@ -15,7 +15,6 @@ from ulproxy.dimse.message import Message
 from ulproxy.dimse.services import VERIFICATION, is_commitment
 from ulproxy.dimse.transaction import transaction_uid
 from ulproxy.errors import RemoteProtocolError
-from ulproxy.pdu.cutter import Cutter
 from ulproxy.pdu.fsm import State
 from ulproxy.pdu.types import (
     IMPLICIT_VR_LITTLE_ENDIAN,
@@ -144,8 +143,7 @@ class ByMessage(SeveralLegs):
         if message.context_id not in member.accepted:
             text = f"{member.name} does not accept the presentation context"
             return ends.refused(message, Status.SOP_CLASS_NOT_SUPPORTED, text, member.name)
-        ends.inbound.target = leg = member.leg
-        ends.inbound.cutter = Cutter(leg.maximum_length) if self._is_too_small(leg) else None
+        self._send_to(member.leg)
         return member.gate.judge(End.INBOUND, message)
 
     def _report(self, report: Report) -> None:
@@ -207,10 +205,6 @@ class ByMessage(SeveralLegs):
         if member.failure and self._awaited is not member:
             member.failure = ""
         return self._call(member)
-
-    def _is_too_small(self, leg: Leg) -> bool:
-        """Whether it takes shorter P-DATA-TFs than the archive was told."""
-        return leg.maximum_length != 0 and least(leg.maximum_length, self._told) != self._told
 
     def _joined(self) -> None:
         """A C-STORE that waits for it is judged again, since it is not connecting; results are passed on."""
