@@ -70,6 +70,7 @@ _ALERTS: Final = {
     "PROTOCOL_VERSION": "it speaks neither TLS 1.2 nor 1.3",
     "UNKNOWN_CA": "it does not trust who signed our certificate",
 }
+_WHERE: Final = re.compile(r" \(_ssl\.c:\d+\)$")  # nobody's business
 _REASONS: Final = {
     "NO_SHARED_CIPHER": "no cipher suite in common",
     "NO_SUITABLE_SIGNATURE_ALGORITHM": "no signature algorithm in common",
@@ -221,7 +222,7 @@ def failure(error: ssl.SSLError) -> str:
         return f"the peer's certificate is refused: {why}"
     if isinstance(error, ssl.SSLEOFError):
         return "closed without close_notify"
-    reason = error.reason or str(error)
+    reason = error.reason or _WHERE.sub("", str(error.args[-1]))
     if alert := _ALERT.search(reason):
         words = f": {_ALERTS[alert[1]]}" if alert[1] in _ALERTS else ""
         return f"the peer refused with the alert {alert[1].lower()}{words}"
