@@ -62,6 +62,12 @@ def test_identities_of_other_names(ca):
     assert len(identities(der)) == 2
 
 
+def test_identities_of_a_version_that_there_is_not(ca):
+    """X.509 ends with version 3, which is encoded as 2; OpenSSL looks at what is signed, not at this."""
+    der = ca.issue("tomorrow").der.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x04", 1)
+    assert identities(der) == {f"sha256:{hashlib.sha256(der).hexdigest()}"}
+
+
 @pytest.mark.parametrize("der", [b"", b"no certificate", b"\x30\x03\x02\x01\x01"])
 def test_identities_of_what_cannot_be_read(der):
     assert identities(der) == {f"sha256:{hashlib.sha256(der).hexdigest()}"}

@@ -184,7 +184,7 @@ def identities(der: bytes) -> frozenset[str]:
     Names as `ulproxy.policy.certificates` compares them. What cannot be read of it is left out.
     """
     found = {_fingerprint(der)}
-    with suppress(ValueError, UnsupportedAlgorithm):
+    with suppress(ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
         certificate = x509.load_der_x509_certificate(der)
         with suppress(ValueError, UnsupportedAlgorithm):
             form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
