@@ -19,7 +19,6 @@ from ulproxy.dimse.command import (
 from ulproxy.dimse.message import Message
 from ulproxy.dimse.transaction import failed_instances, failed_list
 from ulproxy.errors import RemoteProtocolError
-from ulproxy.pdu.fsm import State
 from ulproxy.pdu.types import IMPLICIT_VR_LITTLE_ENDIAN, LOCAL_LIMIT_EXCEEDED, NO_REASON
 from ulproxy.policy.decision import Fan
 from ulproxy.relay.effects import End, Record
@@ -145,9 +144,9 @@ class FanOut(SeveralLegs):
                     inbound, member.leg, message.context_id, verdict, query.data_set
                 )
                 return True
-            refusal = Answered(response(message.command, Status.PROCESSING_FAILURE))
-            if isinstance(verdict, Respond):
-                refusal = Answered(verdict.command, text=verdict.text)
+            if not isinstance(verdict, Respond):
+                raise AssertionError(verdict)
+            refusal = Answered(verdict.command, text=verdict.text)
         query.due.remove(member.name)
         query.answers[member.name] = refusal
         return True
@@ -192,7 +191,7 @@ class FanOut(SeveralLegs):
             (q for q in self._queries if q.is_answered_by(member.name, verdict.command)), None
         )
         if query is None:
-            return Drop("a response to nothing that the group was asked")
+            raise AssertionError("a response to nothing that the group was asked")
         if command.is_pending:
             return verdict._replace(command=query.pending(verdict.command))
         final = verdict.command
@@ -240,8 +239,8 @@ class FanOut(SeveralLegs):
     def _candidates_changed(self, failure: Failure | None) -> None:
         """The first member that accepts anything opens the door; the last that fails closes it."""
         ends = self._ends
-        if ends.request is None or ends.inbound.association.state is not State.Sta3:
-            return
+        if ends.request is None:
+            raise AssertionError("an answer to nothing")
         first = next((m for m in self._members.values() if m.accepted), None)
         if first is not None and first.accepted is not None:
             self._told = ends.policy.config.limits.max_pdu or _MODEST

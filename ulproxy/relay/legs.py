@@ -202,10 +202,10 @@ class SeveralLegs(Conduct):
 
     def released(self, side: Side) -> None:
         """A leg has answered ours."""
-        if isinstance(side, Leg):
-            if side.messages.under_way:
-                self._give_up(Failure("released within a message", NO_REASON_TRANSIENT_ACSE))
-            self._left(side)
+        leg = self._ends.legs[side.end.number - 1]
+        if leg.messages.under_way:
+            self._give_up(Failure("released within a message", NO_REASON_TRANSIENT_ACSE))
+        self._left(leg)
 
     def _call(self, member: Member) -> bool:
         """Opens a leg: for the caller's contexts while it waits, later for what it was accepted."""

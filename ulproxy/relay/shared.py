@@ -8,9 +8,10 @@ and whom a C-STORE is for is called then. Nobody is kept while another one is wa
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Final, NamedTuple
 
-from ulproxy.dimse.command import CommandField, CommandSet, Status
+from ulproxy.dimse.command import CommandField, Status
 from ulproxy.dimse.message import Message
 from ulproxy.dimse.services import VERIFICATION, is_commitment
 from ulproxy.dimse.transaction import transaction_uid
@@ -155,29 +156,37 @@ class ByMessage(SeveralLegs):
         member = self._destination(name) if name else "nobody is known to have asked for it"
         if isinstance(member, str):
             self._refuse(message, member)
+        elif member.leg is not None and member.accepted is not None:
+            self._pass_report(member, member.leg, member.accepted, report)
         elif (
             len(self._waiting_reports) >= MAX_REPORTS
             or self._kept + len(report.data_set) > MAX_KEPT
         ):
             self._refuse(message, f"{len(self._waiting_reports)} results wait already")
-        elif member.leg is None or member.accepted is None:
-            self._waiting_reports.append((member, report))
         else:
-            self._pass_report(member, member.leg, report)
+            self._waiting_reports.append((member, report))
 
-    def _pass_report(self, member: Member, leg: Leg, report: Report) -> None:
-        verdict = member.gate.judge(End.INBOUND, report.message)
-        inbound, context_id = self._ends.inbound, report.message.context_id
-        if isinstance(verdict, Pass):
-            self._exchange.deliver(inbound, leg, context_id, verdict, report.data_set)
-        elif isinstance(verdict, Respond):
-            self._refuse(report.message, verdict.text, verdict.command)
+    def _pass_report(
+        self, member: Member, leg: Leg, accepted: Container[int], report: Report
+    ) -> None:
+        message, inbound = report.message, self._ends.inbound
+        if message.context_id not in accepted:
+            text = f"{member.name} does not accept the presentation context"
+            self._refuse(message, text, Status.SOP_CLASS_NOT_SUPPORTED)
+            return
+        match member.gate.judge(End.INBOUND, message):
+            case Respond(command, text):
+                self._exchange.refuse(inbound, message, text, command)
+            case Pass() as verdict:
+                self._exchange.deliver(inbound, leg, message.context_id, verdict, report.data_set)
+            case verdict:
+                raise AssertionError(verdict)
 
-    def _refuse(self, message: Message, text: str, command: CommandSet | None = None) -> None:
-        if command is None:
-            refused = self._ends.refused(message, Status.PROCESSING_FAILURE, text, self._title)
-            command = refused.command
-        self._exchange.refuse(self._ends.inbound, message, text, command)
+    def _refuse(
+        self, message: Message, text: str, status: Status = Status.PROCESSING_FAILURE
+    ) -> None:
+        refused = self._ends.refused(message, status, text, self._title)
+        self._exchange.refuse(self._ends.inbound, message, text, refused.command)
 
     @property
     def _kept(self) -> int:
@@ -237,8 +246,8 @@ class ByMessage(SeveralLegs):
         ends = self._ends
         if failure is not None:
             self._last_failure = failure
-        if ends.request is None or ends.inbound.association.state is not State.Sta3:
-            return
+        if ends.request is None:
+            raise AssertionError("an answer to nothing")
         self._note_answers()
         answers = [probed.accepted for probed in self._probed.values() if probed.accepted]
         if self._connecting and not (answers and self._impatient):
@@ -281,10 +290,11 @@ class ByMessage(SeveralLegs):
 
     def _accepted(self, answers: list[dict[int, str]]) -> dict[int, str]:
         """What all of them accept; of a SOP class without such a context, what some accept."""
-        if self._ends.request is None:
-            return {}
+        request = self._ends.request
         by_class: dict[str, dict[bool, dict[int, str]]] = {}
-        for context_id, abstract_syntax, proposed in self._ends.request.presentation_contexts:
+        for context_id, abstract_syntax, proposed in (
+            request.presentation_contexts if request else ()
+        ):
             syntaxes = [answer[context_id] for answer in answers if context_id in answer]
             if not syntaxes:
                 continue
