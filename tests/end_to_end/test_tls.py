@@ -31,6 +31,7 @@ from tests.end_to_end.peers import (
     relay,
     rule,
     run_tool,
+    storescp,
     wait_until,
 )
 from tests.end_to_end.pynet import NO_DELAY, Stored, entity, record_into
@@ -107,14 +108,10 @@ class Border:
 
 
 @contextlib.contextmanager
-def running(
-    certificates: Certificates, directory: Path, pacs: int, **listener: str
-) -> Iterator[Border]:
+def running(certificates: Certificates, directory: Path, pacs: int, **scu: str) -> Iterator[Border]:
     made = border(
         [
-            ae("SCU", "west", certificate="sha256:" + "0" * 64)
-            if "bound" in listener
-            else ae("SCU", "west"),
+            ae("SCU", "west", **scu),
             ae("PACS", "east", pacs, alias="FAR_PACS", tls=certificates.table(certificates.relay)),
             ae("SCU", "plain", alias="PLAIN_SCU", name="plain"),
         ],
@@ -278,7 +275,8 @@ def test_refused_in_the_handshake(certificates, guard, tmp_path, kind, version):
 
 def test_certificate_of_somebody_else(certificates, tmp_path):
     """Of the right CA; the AE is bound to another one."""
-    with running(certificates, tmp_path, free_port(), bound="yes") as border:
+    bound = "sha256:" + "0" * 64
+    with running(certificates, tmp_path, free_port(), certificate=bound) as border:
         done = storescu(border, *certificates.dcmtk(certificates.scu))
         assert done.returncode != 0
         line = border.line("association rejected")
@@ -329,41 +327,28 @@ def test_ssh(guard, network, tmp_path):
 # Two relays ----------------------------------------------------------------------------------------
 
 
+def printed(directory: Path, name: str) -> list[dict[str, Any]]:
+    """What `ulproxy cert new` prints to be pasted: for a listener, for an AE, and the certificate."""
+    command = (sys.executable, "-m", "ulproxy", "cert", "new", name)
+    done = run_tool(*command, cwd=directory)
+    assert done.returncode == 0, done.stderr
+    return [line for line in map(tomllib.loads, done.stdout.splitlines()) if line]
+
+
 def test_two_relays_by_ulproxy_cert(tmp_path):
     """Two commands, and what they print: plain inside, TLS between."""
-    printed = {}
-    for name in ("hosp_a", "hosp_b"):
-        command = (sys.executable, "-m", "ulproxy", "cert", "new", name)
-        done = run_tool(*command, cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
-        printed[name] = [tomllib.loads(line) for line in done.stdout.splitlines()]
-        printed[name] = [line for line in printed[name] if line]
-    (_, call_b, is_a), (listen_b, _, is_b) = printed["hosp_a"], printed["hosp_b"]
+    _, call_b, is_a = printed(tmp_path, "hosp_a")
+    listen_b, _, is_b = printed(tmp_path, "hosp_b")
     pacs, received = free_port(), tmp_path / "received"
-    received.mkdir()
-    b = border(
-        [
-            ae("HOSP_A", "border", alias="A", **is_a),
-            ae("PACS", "inside", pacs, alias="HB_PACS"),
-        ],
-        [rule(["HOSP_A"], ["PACS"])],
-        relay={"title": "HOSP_B"},
-    )
+    aes = [ae("HOSP_A", "border", alias="A", **is_a), ae("PACS", "inside", pacs, alias="HB_PACS")]
+    b = border(aes, [rule(["HOSP_A"], ["PACS"])], relay={"title": "HOSP_B"})
     b["listener"][0].update(listen_b)
     with contextlib.ExitStack() as stack:
-        storescp: list[str | Path] = ["storescp", "+B", "+xa", "-od", received, str(pacs)]
-        started = stack.enter_context(program(storescp, tmp_path))
-        wait_until(lambda: started.listens_on(pacs), "storescp listens")
+        stack.enter_context(storescp(pacs, received, tmp_path, nodelay=True))
         far = stack.enter_context(relay(b, tmp_path, "--log-format", "json"))
-        to_b = {**call_b, **is_b}
-        a = border(
-            [
-                ae("SCU", "inside"),
-                ae("HB_PACS", "border", far.ports["border"], alias="FAR_PACS", **to_b),
-            ],
-            [rule(["SCU"], ["HB_PACS"])],
-            relay={"title": "HOSP_A"},
-        )
+        to_b = {**call_b, **is_b, "alias": "FAR_PACS"}
+        aes = [ae("SCU", "inside"), ae("HB_PACS", "border", far.ports["border"], **to_b)]
+        a = border(aes, [rule(["SCU"], ["HB_PACS"])], relay={"title": "HOSP_A"})
         near = stack.enter_context(relay(a, tmp_path))
         done = storescu(Border(near, pacs), port=near.ports["inside"])
         assert done.returncode == 0, done.stderr
