@@ -148,13 +148,17 @@ KEYWORDS = {
     Element.ERROR_COMMENT: "ErrorComment",
     Element.AFFECTED_SOP_INSTANCE_UID: "AffectedSOPInstanceUID",
     Element.REQUESTED_SOP_INSTANCE_UID: "RequestedSOPInstanceUID",
+    Element.NUMBER_OF_REMAINING_SUB_OPERATIONS: "NumberOfRemainingSuboperations",
+    Element.NUMBER_OF_COMPLETED_SUB_OPERATIONS: "NumberOfCompletedSuboperations",
+    Element.NUMBER_OF_FAILED_SUB_OPERATIONS: "NumberOfFailedSuboperations",
+    Element.NUMBER_OF_WARNING_SUB_OPERATIONS: "NumberOfWarningSuboperations",
     Element.MOVE_ORIGINATOR_AE_TITLE: "MoveOriginatorApplicationEntityTitle",
     Element.MOVE_ORIGINATOR_MESSAGE_ID: "MoveOriginatorMessageID",
 }
 SHORTS = [
     number
     for number in KEYWORDS
-    if number.name.endswith(("FIELD", "_ID", "_TO", "_TYPE", "STATUS"))
+    if number.name.endswith(("FIELD", "_ID", "_TO", "_TYPE", "STATUS", "_OPERATIONS"))
 ]
 UIDS = [number for number in KEYWORDS if number.name.endswith("_UID")]
 TITLES = [Element.MOVE_DESTINATION, Element.MOVE_ORIGINATOR_AE_TITLE]
