@@ -6,7 +6,7 @@ import pytest
 
 from tests.relay import hospital
 from ulproxy.policy.model import ApplicationEntity, Limits
-from ulproxy.relay.admission import Admission, Admitted
+from ulproxy.relay.admission import Admission, Admitted, MemoryCounts
 
 LIMITS = Limits(associations=5, associations_per_source=3)
 POLICY = hospital.policy()
@@ -97,8 +97,36 @@ def test_one_that_is_refused_counts_for_nothing():
 
 def test_nothing_is_kept_of_those_that_left():
     """A peer with many addresses must not leave one behind for each."""
-    admission = Admission()
+    admission = Admission(counts := MemoryCounts())
     for number in range(100):
         admission.leave(entered(admission, f"10.1.{number}.1"))
     assert admission.total == 0
-    assert not admission._count
+    assert not counts._count
+
+
+def test_total_is_of_this_process_and_of_associations():
+    """Whatever else is counted in the same table, and legs."""
+    counts = MemoryCounts()
+    here, there = Admission(counts), Admission(counts)
+    one = entered(here)
+    entered(there)
+    leg = here.enter_leg(ae("WS3"))
+    assert isinstance(leg, Admitted)
+    assert (here.total, there.total) == (1, 1)
+    entered(here)
+    assert enter(there) == "limit of 3 associations reached (source 10.1.0.1)"
+    here.leave(leg)
+    here.leave(one)
+    assert (here.total, there.total) == (1, 1)
+    entered(there)
+
+
+def test_a_table_without_room():
+    """It may say of something without a limit that there is no more of it."""
+
+    class Full(MemoryCounts):
+        def enter(self, bounds):
+            return next(key for key, bound in bounds.items() if bound is None)
+
+    refused = enter(Admission(Full()))
+    assert refused == "there are too many associations to count (from WS1)"

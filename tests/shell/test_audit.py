@@ -62,7 +62,7 @@ class Desk:
         self.border = Border(Policy(config()), clock=time.monotonic)
         self.loop = Loop()
         loop = cast("asyncio.AbstractEventLoop", self.loop)
-        self.audit = Audit(loop, self.border, self.path)
+        self.audit = Audit(loop, self.border, self.path, os.getpid())
 
     def start(self, settings: Settings | None) -> None:
         self.audit.start(audited(settings))

@@ -17,7 +17,8 @@ from tests.relay.hospital import a_move
 from tests.shell.peers import eventually
 from tests.shell.relay import Relay, config, relay, serving
 from ulproxy.relay.moves import Moves
-from ulproxy.shell.server import LOOK, SAID_AGAIN
+from ulproxy.shell.server import SAID_AGAIN
+from ulproxy.shell.sessions import LOOK
 from ulproxy.shell.state import State
 
 

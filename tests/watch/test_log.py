@@ -10,7 +10,7 @@ import sys
 import pytest
 import structlog
 
-from ulproxy.watch.log import configure, logger, say
+from ulproxy.watch.log import configure, logger, say, say_on_every_line
 
 DATA = b"DOE^JOHN"
 
@@ -143,3 +143,33 @@ def test_a_log_that_is_gone_stops_nobody():
     assert (line["level"], line["event"], line["why"]) == ("warning", "one", "no rule")
     stream.close()
     say(log.warning, "two")
+
+
+def test_a_line_is_written_at_once():
+    """Another process that has the same standard error does not get into the middle of it."""
+
+    class Writes(io.StringIO):
+        def __init__(self):
+            super().__init__()
+            self.made = []
+
+        def write(self, text):
+            self.made.append(text)
+            return len(text)
+
+    configure("json", stream := Writes())
+    logger(id="1f").info("stopping", why="x" * 20_000)
+    (line,) = stream.made
+    assert line.endswith('"}\n')
+
+
+def test_facts_for_every_line():
+    configure("json", stream := io.StringIO())
+    say_on_every_line(worker=7)
+    logger(id="1f").info("one")
+    logger().info("two", worker=8)
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [list(line.items())[3:] for line in lines] == [
+        [("id", "1f"), ("worker", 7)],
+        [("worker", 8)],
+    ]

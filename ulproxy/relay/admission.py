@@ -3,22 +3,62 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple, Protocol
 
 from ulproxy.policy.model import ApplicationEntity, Limits
+
+Key = tuple[str, str]  # what kind of limit, and whose
+
+
+class Counts(Protocol):
+    """What is counted, over all processes of a relay; the shell implements it in memory that they share."""
+
+    def enter(self, bounds: Mapping[Key, int | None]) -> Key | None:
+        """Counts one more of each; or nothing where one has reached its bound, and says which."""
+
+    def leave(self, keys: Iterable[Key]) -> None:
+        """Counts one less of each."""
+
+
+class MemoryCounts:
+    """The counts of a process that is alone."""
+
+    def __init__(self) -> None:
+        self._count: Counter[Key] = Counter()
+
+    def enter(self, bounds: Mapping[Key, int | None]) -> Key | None:
+        """See `Counts`."""
+        for key, bound in bounds.items():
+            if bound is not None and self._count[key] >= bound:
+                return key
+        self._count.update(bounds.keys())
+        return None
+
+    def leave(self, keys: Iterable[Key]) -> None:
+        """See `Counts`."""
+        for key in keys:
+            self._count[key] -= 1
+            if not self._count[key]:
+                del self._count[key]
 
 
 class Admitted(NamedTuple):
     """What one association counts for, to be given back when it ends."""
 
-    keys: tuple[tuple[str, str], ...]
+    keys: tuple[Key, ...]
+
+
+_ALL = "all", ""
 
 
 class Admission:
-    """The associations that are open now."""
+    """The associations that are open now. `total`: those of this process."""
 
-    def __init__(self) -> None:
-        self._count: Counter[tuple[str, str]] = Counter()
+    def __init__(self, counts: Counts | None = None) -> None:
+        """`counts` None = there is no other process."""
+        self._counts = MemoryCounts() if counts is None else counts
+        self.total = 0
 
     def enter(
         self,
@@ -28,8 +68,8 @@ class Admission:
         callee: ApplicationEntity | None,
     ) -> Admitted | str:
         """Counts one more, or says which limit is reached; `callee` None = the relay itself."""
-        bounds: dict[tuple[str, str], int | None] = {
-            ("all", ""): limits.associations,
+        bounds: dict[Key, int | None] = {
+            _ALL: limits.associations,
             ("source", source): limits.associations_per_source,
             ("from", caller.name): caller.associations,
         }
@@ -41,22 +81,17 @@ class Admission:
         """The same for one of several AEs that an association goes on to."""
         return self._enter({("to", callee.name): callee.associations})
 
-    def _enter(self, bounds: dict[tuple[str, str], int | None]) -> Admitted | str:
-        for (kind, name), bound in bounds.items():
-            if bound is not None and self._count[kind, name] >= bound:
-                where = f"{kind} {name}".rstrip()
-                return f"limit of {bound} associations reached ({where})"
-        self._count.update(bounds.keys())
+    def _enter(self, bounds: dict[Key, int | None]) -> Admitted | str:
+        reached = self._counts.enter(bounds)
+        if reached is not None:
+            bound, where = bounds[reached], " ".join(reached).rstrip()
+            if bound is None:
+                return f"there are too many associations to count ({where})"
+            return f"limit of {bound} associations reached ({where})"
+        self.total += _ALL in bounds
         return Admitted(tuple(bounds))
 
     def leave(self, admitted: Admitted) -> None:
         """Counts one less."""
-        for key in admitted.keys:
-            self._count[key] -= 1
-            if not self._count[key]:
-                del self._count[key]
-
-    @property
-    def total(self) -> int:
-        """The associations that are open now."""
-        return self._count["all", ""]
+        self._counts.leave(admitted.keys)
+        self.total -= _ALL in admitted.keys

@@ -1,7 +1,8 @@
 """The audit trail while the relay runs: `[audit]` of the configuration -> file, queue and repository.
 
 The server calls `start`, `reload`, `refuse_reload` and `close`, its sessions `record` and `operation`; but
-for `close` nothing of it waits for a disk or a network. Without `[audit]` nothing happens.
+for `close` nothing of it waits for a disk or a network. Without `[audit]` nothing happens. Where a relay has
+several processes each has a trail of its own, and one of them `reports` what the relay as a whole does.
 """
 
 from __future__ import annotations
@@ -67,14 +68,16 @@ class Ways:
 
 
 class Audit:
-    """The audit trail of a server; `path` is that of its configuration file."""
+    """The audit trail of a process; `path` is that of its configuration file, `process_id` the relay's."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, border: Border, path: Path) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, border: Border, path: Path, process_id: int
+    ) -> None:
         self._loop = loop
         self._border = border
         self._path = path
         self._log = logger()
-        self._host, self._process_id = socket.gethostname(), str(os.getpid())
+        self._host, self._process_id = socket.gethostname(), str(process_id)
         self._settings: Settings | None = None
         self._trail: Trail | None = None
         self._ways = Ways()
@@ -82,20 +85,20 @@ class Audit:
         self._judging = threading.Lock()
         self._timer: asyncio.TimerHandle | None = None
 
-    def start(self, config: Config) -> None:
+    def start(self, config: Config, *, reports: bool = True) -> None:
         """The relay begins its work by this configuration."""
         trail = self._begin(config)
-        if trail is not None:
+        if trail is not None and reports:
             trail.relay(started=True)
 
-    def reload(self, config: Config) -> None:
+    def reload(self, config: Config, *, reports: bool = True) -> None:
         """The relay goes on by this configuration."""
         if self._trail is not None:
-            self._trail.configured(config, self._uri)
+            self._trail.configured(config, self._uri, reports=reports)
         if config.audit == self._settings:
             return
         if self._trail is not None and config.audit is None:
-            self._trail.recording(started=False)
+            self._trail.recording(started=False, reports=reports)
         self._leave()
         if self._trail is not None and config.audit is not None:
             self._open_ways(self._trail, config.audit)
@@ -103,17 +106,20 @@ class Audit:
         self._end()
         trail = self._begin(config)
         if trail is not None:
-            trail.recording(started=True)
+            trail.recording(started=True, reports=reports)
 
     def refuse_reload(self, text: str) -> None:
         """The relay goes on as it was; the text says why."""
         if self._trail is not None:
             self._trail.not_configured(self._uri, text)
 
-    def close(self) -> None:
+    def close(self, *, reports: bool = True) -> None:
         """The relay ends. Waits a few seconds at most; what is queued then is sent after the next start."""
         if self._trail is not None:
-            self._trail.relay(started=False)
+            if reports:
+                self._trail.relay(started=False)
+            else:
+                self._trail.sweep(everything=True)
         self._end()
         self._ways.close()
         self._ways = Ways()

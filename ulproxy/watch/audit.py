@@ -56,10 +56,12 @@ class Trail:
         self._sink.entry(_event(now, "relay started" if started else "relay stopped"))
         self._sink.message(self._reports.relay.application_activity(now, started=started))
 
-    def recording(self, *, started: bool) -> None:
-        """The relay begins or ends to record, by a reload."""
+    def recording(self, *, started: bool, reports: bool = True) -> None:
+        """The relay begins or ends to record, by a reload; `reports`: it is said here, by nobody else."""
         if not started:
             self.sweep(everything=True)
+        if not reports:
+            return
         now = self._times.now()
         event = "audit started" if started else "audit stopped"
         kind = RECORDING_STARTED if started else RECORDING_STOPPED
@@ -67,11 +69,13 @@ class Trail:
         message = self._reports.relay.security_alert(now, kind, event, None, Outcome.SUCCESS)
         self._sink.message(message)
 
-    def configured(self, config: Config, uri: str) -> None:
-        """A reload: new rules are in force."""
+    def configured(self, config: Config, uri: str, *, reports: bool = True) -> None:
+        """A reload: new rules are in force; `reports` as in `recording`."""
         now = self._times.now()
         self._reports.relay = Relay(config.relay.title, self._reports.relay.process_id)
         self._reports.configure(config)
+        if not reports:
+            return
         self._sink.entry(_event(now, "reloaded", file=uri))
         text = "a new configuration is in force"
         self._sink.message(self._reports.relay.configured(now, uri, text, Outcome.SUCCESS))

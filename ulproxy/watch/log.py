@@ -36,9 +36,19 @@ def configure(log_format: LogFormat, stream: TextIO | None = None) -> None:
             _in_order,
             *last,
         ],
-        logger_factory=structlog.PrintLoggerFactory(stream),
+        # One write for a line: several processes may have the same standard error.
+        logger_factory=structlog.WriteLoggerFactory(stream),
         cache_logger_on_first_use=False,
     )
+
+
+def say_on_every_line(**facts: object) -> None:
+    """From now on, whoever logs in this process; facts of its own come first."""
+
+    def added(_logger: object, _name: str, line: EventDict) -> EventDict:
+        return {**line, **{key: value for key, value in facts.items() if key not in line}}
+
+    structlog.configure(processors=[added, *structlog.get_config()["processors"]])
 
 
 def _console(*, colors: bool) -> Processor:
