@@ -173,7 +173,9 @@ def test_also_where_that_shows_when_the_ae_is_there():
     """Behind the Transaction UID there is something that no titles can be mapped in."""
     elements = wire.request(wire.N_EVENT_REPORT, 1, wire.COMMITMENT, data=True)
     cut = bytes.fromhex("10001000504eff00")
-    broken = command(CONTEXT, elements) + fragment(CONTEXT, transaction("1.2.3") + cut)
+    broken = command(CONTEXT, elements) + fragment(
+        CONTEXT, retrieve("PACS") + transaction("1.2.3") + cut
+    )
     assert (
         calls(asked_by(("WS3", "1.2.3")))
         >> quietly(data(INBOUND, broken), connected(FIRST))
