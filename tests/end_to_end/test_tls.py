@@ -108,7 +108,7 @@ class Border:
 
 
 @contextlib.contextmanager
-def running(certificates: Certificates, directory: Path, pacs: int, **scu: str) -> Iterator[Border]:
+def running(certificates: Certificates, directory: Path, pacs: int, **scu: Any) -> Iterator[Border]:
     made = border(
         [
             ae("SCU", "west", **scu),
@@ -229,6 +229,7 @@ def guarded(certificates, tmp_path_factory) -> Iterator[tuple[Border, Program]]:
         running(certificates, directory, port) as border,
     ):
         wait_until(lambda: pacs.listens_on(port), "storescp listens")
+        wait_until(lambda: "Association" in pacs.log(), "it has said that it was called just now")
         yield border, pacs
 
 
