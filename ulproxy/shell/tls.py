@@ -43,16 +43,17 @@ CIPHER_SUITES: Final = {
         "ECDHE-ECDSA-AES128-CCM8",
     ),
 }
-# TLS 1.3: `ssl` takes OpenSSL's own, which are the first three. B.12: RFC 8446 9.1.
+# TLS 1.3: `ssl` takes OpenSSL's own, the first three where the machine's configuration says nothing else.
+# B.12: those of RFC 8446 that IANA recommends. B.13: all of them.
+_RECOMMENDED: Final = (
+    "TLS_AES_256_GCM_SHA384",
+    "TLS_CHACHA20_POLY1305_SHA256",
+    "TLS_AES_128_GCM_SHA256",
+    "TLS_AES_128_CCM_SHA256",
+)
 TLS_1_3: Final = {
-    "bcp195": ("TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256", "TLS_AES_128_GCM_SHA256"),
-    "modified": (
-        "TLS_AES_256_GCM_SHA384",
-        "TLS_CHACHA20_POLY1305_SHA256",
-        "TLS_AES_128_GCM_SHA256",
-        "TLS_AES_128_CCM_SHA256",
-        "TLS_AES_128_CCM_8_SHA256",
-    ),
+    "bcp195": _RECOMMENDED,
+    "modified": (*_RECOMMENDED, "TLS_AES_128_CCM_8_SHA256"),
 }
 # Certificates: RSA of 2048 bits or more, SHA-256 or better (B.13; RFC 9325 4.5).
 _SECURITY_LEVEL: Final = "@SECLEVEL=2"
