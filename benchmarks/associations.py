@@ -1,135 +1,122 @@
-"""Many associations at once: all open, each does a C-ECHO while all are open, all release.
+"""Many associations: at the same moment, and one after the other."""
 
-Sender and sink are the benchmark's own, on asyncio. The sink counts how many associations it
-holds at the same moment.
-"""
-
-import asyncio
-import struct
-import time
-from collections.abc import Iterator
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path
 
-from benchmarks import wire
 from benchmarks.processes import PeerError
-from benchmarks.variants import HOST, Variant, start
+from benchmarks.suite import (
+    LOAD_SECONDS,
+    ROOT,
+    Case,
+    Figures,
+    Measure,
+    Outcome,
+    Setting,
+    load,
+    measure,
+    metered,
+    own_sinks,
+    ways,
+)
+from benchmarks.variants import Variant, Wiring
 
 SINK = "MANY"
-TIMEOUT = 60.0
-MAX_LENGTH = 16384
+WITHOUT = {"orthanc": "answers by itself: nothing is relayed while an association is open"}
+THREADS = {"pynetdicom": "two threads that poll for each association, four with the onward one"}
+OBJECTS = 2000
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What so many associations did to one variant."""
-
-    variant: str
-    asked: int
-    at_once: int  # the most that the sink held at one moment
-    echoed: int
-    seconds: float  # from the first connection to the last release
-    cpu: float
-    before: int  # resident bytes after one association had come and gone
-    open: int  # resident bytes while all were open
-
-    @property
-    def each(self) -> int:
-        """Resident bytes for an association."""
-        return (self.open - self.before) // self.asked
-
-
-class Sink:
-    """An acceptor that answers everything and counts."""
-
-    def __init__(self) -> None:
-        self.now = self.most = 0
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection."""
-        try:
-            while not reader.at_eof():
-                kind, body = await _read(reader)
-                if kind == wire.ASSOCIATE_RQ:
-                    self.now += 1
-                    self.most = max(self.most, self.now)
-                elif kind == wire.RELEASE_RQ:
-                    self.now -= 1
-                if said := wire.answer(kind, body, MAX_LENGTH):
-                    writer.write(said)
-        except (asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass  # the peer closed, as it does after a release; or all is over
-        finally:
-            writer.close()
+def associations(setting: Setting) -> Iterator[Outcome]:
+    """All open at once, with 2000 small objects over them; then set-up rates."""
+    at_once = (1, 10) if setting.quick else (1, 10, 100, 1000)
+    objects, count = (20, 16) if setting.quick else (OBJECTS, 512)
+    cases = [
+        Case(
+            f"many-{number}",
+            f"{objects} objects of 3 KB over {number} associations at once",
+            _many(number, objects),
+            slow={"pynetdicom": 1},
+            without=THREADS if number >= 100 else {},
+        )
+        for number in at_once
+    ]
+    cases += [
+        Case(
+            f"setup-{number}",
+            f"{count} associations with a C-ECHO, {number} at a time",
+            _cycles(count, number),
+            slow={"pynetdicom": 1},
+        )
+        for number in (1, 8)
+    ]
+    yield from over_own_sink(cases, setting, SINK, WITHOUT)
 
 
-class Client:
-    """One requestor."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader, self._writer = reader, writer
-
-    @classmethod
-    async def open(cls, port: int) -> "Client":
-        """Connect and associate."""
-        self = cls(*await asyncio.open_connection(HOST, port))
-        request = wire.associate_rq(SINK, wire.VERIFICATION, wire.IMPLICIT_LITTLE, MAX_LENGTH)
-        await self._ask(request, wire.ASSOCIATE_AC)
-        return self
-
-    async def echo(self) -> bool:
-        """One C-ECHO; whether its status was success."""
-        request = wire.data_pdu(1, wire.COMMAND | wire.LAST, wire.echo_rq(1))
-        return wire.status((await self._ask(request, wire.DATA))[6:]) == 0
-
-    async def release(self) -> None:
-        """Release and close."""
-        await self._ask(wire.release_rq(), wire.RELEASE_RP)
-        self._writer.close()
-
-    async def _ask(self, request: bytes, expected: int) -> bytes:
-        self._writer.write(request)
-        kind, body = await _read(self._reader)
-        if kind != expected:
-            raise PeerError(f"PDU type {expected} expected, {kind} came: {body[:16].hex()}")
-        return body
+def over_own_sink(
+    cases: list[Case],
+    setting: Setting,
+    sink: str,
+    without: Mapping[str, str],
+    *,
+    length: int = 16384,
+    responses: int = 0,
+) -> Iterator[Outcome]:
+    """Cases that need one sink of our own."""
+    chosen = [case for case in cases if setting.wants(case.key)]
+    if not chosen:
+        return
+    work = setting.work / sink
+    work.mkdir()
+    with ExitStack() as stack:
+        sinks = own_sinks({sink: length}, work, stack, responses)
+        wiring = Wiring(sinks, work, {sink: length})
+        keys = [case.key for case in chosen]
+        standing, skipped = ways(setting.variants, wiring, stack, keys, without)
+        yield from skipped
+        yield from measure(chosen, standing, setting)
 
 
-async def _read(reader: asyncio.StreamReader) -> tuple[int, bytes]:
-    kind, length = struct.unpack(">BxI", await reader.readexactly(6))
-    return kind, await reader.readexactly(length)
+def _cycles(count: int, at_once: int) -> Measure:
+    return lambda way: load("cycles", way, SINK, count, at_once)
 
 
-def measure(names: list[str], count: int, work: Path) -> Iterator[Result]:
-    """Each variant that has a process."""
-    for name in names:
-        if name != "direct":
-            yield asyncio.run(_measure(name, count, work))
+def _many(number: int, objects: int) -> Measure:
+    def send(way: Variant) -> Figures:
+        load("cycles", way, SINK, 1, 1)  # what the first association costs is not of each
+        process = way.processes.get(SINK)
+        before = process.resident() if process else 0
+        arguments = ["many", str(way.ports[SINK]), SINK, str(number), str(objects)]
+        with metered(way, SINK) as figures, _sender(arguments) as sender:
+            _line(sender)
+            resident = process.resident() if process else 0
+            answer, said = sender.communicate("go\n", timeout=LOAD_SECONDS)
+            if sender.returncode:
+                raise PeerError(said[-1000:])
+            figures.update(json.loads(answer))
+        if process:
+            figures |= {"before": before, "open": resident, "each": (resident - before) / number}
+        return figures
+
+    return send
 
 
-async def _measure(name: str, count: int, work: Path) -> Result:
-    sink = Sink()
-    async with await asyncio.start_server(sink.serve, HOST, 0, backlog=count) as server:
-        with ExitStack() as stack:
-            port = server.sockets[0].getsockname()[1]
-            (variant,) = start([name], {SINK: port}, work, stack)
-            try:
-                async with asyncio.timeout(TIMEOUT):
-                    return await _together(variant, sink, count)
-            except (OSError, EOFError, TimeoutError) as error:
-                said = variant.process.explain() if variant.process else ""
-                raise PeerError(f"{name}: {error!r}\n{said}") from error
+def _sender(arguments: list[str]) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.load", *arguments],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
-async def _together(variant: Variant, sink: Sink, count: int) -> Result:
-    process, port = variant.process, variant.ports[SINK]
-    assert process is not None
-    await (await Client.open(port)).release()
-    before, cpu, began = process.resident(), process.cpu(), time.perf_counter()
-    clients = await asyncio.gather(*(Client.open(port) for _ in range(count)))
-    echoed = sum(await asyncio.gather(*(client.echo() for client in clients)))
-    resident = process.resident()
-    await asyncio.gather(*(client.release() for client in clients))
-    seconds, used = time.perf_counter() - began, process.cpu() - cpu
-    return Result(variant.name, count, sink.most, echoed, seconds, used, before, resident)
+def _line(sender: "subprocess.Popen[str]") -> None:
+    """Wait until all associations are open; the sender bounds the time itself."""
+    assert sender.stdout is not None
+    if sender.stdout.readline() != "open\n":
+        _, said = sender.communicate(timeout=LOAD_SECONDS)
+        raise PeerError(said[-1000:])

@@ -1,25 +1,32 @@
-"""storescu to storescp: every case over every variant, the variants taking turns within a round.
+"""Objects from a sender to a sink: one large, many slices, a thousand small ones, by PDU length.
 
-The machine's mood changes from minute to minute and touches all variants alike, so what is compared
-is always from the same round: a ratio is the median of the rounds' ratios, not the ratio of two
-medians.
+storescu and storescp, and then a sender and a sink of our own, which show what DCMTK hides.
 """
 
-import statistics
-import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
-from operator import attrgetter
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import corpus
-from benchmarks.processes import PeerError
-from benchmarks.variants import CALLING, HOST, Variant, environment, start, storescp
+from benchmarks.dcmtk import storescp, storescu
+from benchmarks.suite import (
+    NOT_STREAMING,
+    Case,
+    Figures,
+    Measure,
+    Outcome,
+    Setting,
+    load,
+    measure,
+    own_sinks,
+    ways,
+)
+from benchmarks.variants import Variant, Wiring
 
-SEND_SECONDS = 180.0
-SETTLE_SECONDS = 0.05  # the relay closes its sockets after storescu has ended
+PDUS = (16, 64, 128)  # KB
+SLOW = {"orthanc": 2, "pynetdicom": 1}  # rounds: they take ten times as long
+NAGLE_ROUNDS = 2  # directly it takes 9 s
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,132 +35,93 @@ class Load:
 
     key: str
     label: str
-    folder: Callable[[], Path]
-    most_rounds: int = 1000
+    folder: Callable[[], Path]  # for storescu
+    count: int  # and the same for our own sender
+    size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One load over one kind of sink."""
-
-    load: Load
-    sink: str
-
-    @property
-    def key(self) -> str:
-        """What --cases selects by and the JSON names."""
-        return f"{self.load.key}-{self.sink}".lower()
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One association measured."""
-
-    wall: float
-    cpu: float  # of the relaying process; 0 without one
-
-
-WALL: Callable[[Run], float] = attrgetter("wall")
-CPU: Callable[[Run], float] = attrgetter("cpu")
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """All runs of a case: a list for each variant, index = round."""
-
-    case: Case
-    runs: dict[str, list[Run]]
-
-    def wall(self, variant: str) -> float:
-        """Median wall seconds."""
-        return statistics.median(run.wall for run in self.runs[variant])
-
-    def cpu(self, variant: str) -> float:
-        """Median CPU seconds of the relaying process."""
-        return statistics.median(run.cpu for run in self.runs[variant])
-
-    def ratio(self, field: Callable[[Run], float], variant: str, to: str) -> float | None:
-        """Median over the rounds of one variant's figure over another's; None if one did not run."""
-        if not {variant, to} <= self.runs.keys():
-            return None
-        pairs = zip(self.runs[variant], self.runs[to], strict=True)
-        return statistics.median(field(a) / field(b) for a, b in pairs)
-
-    def figures(self) -> dict[str, object]:
-        """For the JSON file."""
-        return {
-            "case": self.case.key,
-            "load": self.case.load.label,
-            "sink": self.case.sink,
-            "runs": {name: [asdict(run) for run in runs] for name, runs in self.runs.items()},
-            "wall_ratio_to_direct": self.ratio(WALL, "ulproxy", "direct"),
-            "wall_ratio_to_haproxy": self.ratio(WALL, "ulproxy", "haproxy"),
-            "cpu_ratio_to_haproxy": self.ratio(CPU, "ulproxy", "haproxy"),
-        }
-
-
-SINKS = {"PDU16": (16384, True), "PDU128": (131072, True), "STOCK": (16384, False)}  # pdu, nodelay
-
-
-def cases(*, quick: bool) -> list[Case]:
-    """All of them, in the order of the table."""
-    frames, cts, smalls, stock = (100, 40, 200, 10) if quick else (1000, 400, 1000, 100)
-    loads = [
-        Load("big", f"1 object of {frames / 2:.0f} MiB", lambda: corpus.multi_frame(frames)),
-        Load("ct", f"{cts} CT slices of 512 KiB", lambda: corpus.slices(cts, 512)),
-        Load("small", f"{smalls} objects of 3 KB", lambda: corpus.slices(smalls, 32)),
+def loads(*, quick: bool) -> list[Load]:
+    """The three kinds."""
+    frames, cts, smalls = (20, 20, 50) if quick else (1000, 400, 1000)
+    return [
+        Load(
+            "big",
+            f"1 object of {frames / 2:.0f} MiB",
+            lambda: corpus.multi_frame(frames),
+            1,
+            frames * 2**19,
+        ),
+        Load("ct", f"{cts} CT slices of 512 KiB", lambda: corpus.slices(cts, 512), cts, 2**19),
+        Load("small", f"{smalls} objects of 3 KB", lambda: corpus.slices(smalls, 32), smalls, 2048),
     ]
-    nagle = Load(
-        "nagle", f"{stock} objects of 3 KB", lambda: corpus.slices(stock, 32), most_rounds=3
+
+
+def transfers(setting: Setting) -> Iterator[Outcome]:
+    """storescu to storescp with TCP_NODELAY=1, and our own sender to our own sink."""
+    pdus = PDUS[::2] if setting.quick else PDUS
+    for sender, without in (("dcmtk", {}), ("own", NOT_STREAMING)):
+        cases = [
+            Case(
+                f"{kind.key}-pdu{pdu}-{sender}",
+                f"{kind.label}, PDUs of {pdu} KB, {'storescu' if sender == 'dcmtk' else 'our sender'}",
+                _by_dcmtk(kind, pdu) if sender == "dcmtk" else _by_own(kind, pdu),
+                slow=SLOW,
+            )
+            for kind in loads(quick=setting.quick)
+            for pdu in pdus
+        ]
+        yield from _over(cases, setting, {f"PDU{pdu}": pdu * 1024 for pdu in pdus}, sender, without)
+
+
+def nagle(setting: Setting) -> Iterator[Outcome]:
+    """Stock DCMTK on both ends: every C-STORE stalls for a delayed acknowledgement."""
+    count = 4 if setting.quick else 100
+    case = Case(
+        "nagle-small",
+        f"{count} objects of 3 KB, stock DCMTK",
+        lambda way: storescu(way, "STOCK", 16384, corpus.slices(count, 32), nodelay=False),
+        rounds=NAGLE_ROUNDS,
     )
-    return [Case(load, sink) for load in loads for sink in ("PDU16", "PDU128")] + [
-        Case(nagle, "STOCK")
-    ]
+    yield from _over([case], setting, {"STOCK": 16384}, "stock", {})
 
 
-def measure(
-    chosen: list[Case], names: list[str], rounds: int, work: Path, progress: Callable[[str], None]
-) -> Iterator[Result]:
-    """Run the cases; each result comes when its case is done."""
+def _over(
+    cases: list[Case],
+    setting: Setting,
+    lengths: dict[str, int],
+    sender: str,
+    without: dict[str, str],
+) -> Iterator[Outcome]:
+    chosen = [case for case in cases if setting.wants(case.key)]
+    if not chosen:
+        return
+    work = setting.work / sender
+    work.mkdir()
     with ExitStack() as stack:
         sinks = {}
-        for sink in sorted({case.sink for case in chosen}):
-            pdu, nodelay = SINKS[sink]
-            process, sinks[sink] = storescp(sink, pdu, work, nodelay=nodelay)
-            stack.enter_context(process).listening(sinks[sink])
-        variants = start(names, sinks, work, stack)
-        warm = Case(Load("warm", "", lambda: corpus.slices(10, 32)), chosen[0].sink)
-        for variant in variants:
-            _send(warm, variant)
-        for case in chosen:
-            runs: dict[str, list[Run]] = {variant.name: [] for variant in variants}
-            for number in range(min(rounds, case.load.most_rounds)):
-                turn = number % len(variants)
-                for variant in variants[turn:] + variants[:turn]:
-                    progress(f"{case.key}: round {number + 1}, {variant.name}")
-                    runs[variant.name].append(_send(case, variant))
-            yield Result(case, runs)
+        if sender == "own":
+            sinks = own_sinks(lengths, work, stack)
+        else:
+            for title, length in lengths.items():
+                process, sinks[title] = storescp(title, length, work, nodelay=sender == "dcmtk")
+                stack.enter_context(process).listening(sinks[title])
+        wiring = Wiring(sinks, work, lengths)
+        keys = [case.key for case in chosen]
+        standing, skipped = ways(setting.variants, wiring, stack, keys, without)
+        yield from skipped
+        yield from measure(chosen, standing, setting)
 
 
-def _send(case: Case, variant: Variant) -> Run:
-    pdu, nodelay = SINKS[case.sink]
-    options = ["--required", "--max-pdu", str(pdu), "-aet", CALLING, "-aec", case.sink, "+sd"]
-    target = [HOST, str(variant.ports[case.sink]), str(case.load.folder())]
-    before = variant.process.cpu() if variant.process else 0.0
-    began = time.perf_counter()
-    try:
-        subprocess.run(
-            ["storescu", *options, *target],
-            env=environment(nodelay=nodelay),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=True,
-            timeout=SEND_SECONDS,
-        )
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-        said = (error.stderr or b"").decode(errors="replace")[-1000:]
-        logged = variant.process.explain() if variant.process else ""
-        raise PeerError(f"{case.key} over {variant.name}: {error}\n{said}\n{logged}") from error
-    wall = time.perf_counter() - began
-    time.sleep(SETTLE_SECONDS)
-    return Run(wall, variant.process.cpu() - before if variant.process else 0.0)
+def _by_dcmtk(kind: Load, pdu: int) -> Measure:
+    def send(way: Variant) -> Figures:
+        return storescu(way, f"PDU{pdu}", pdu * 1024, kind.folder()) | {"objects": kind.count}
+
+    return send
+
+
+def _by_own(kind: Load, pdu: int) -> Measure:
+    def send(way: Variant) -> Figures:
+        figures = load("store", way, f"PDU{pdu}", pdu * 1024, kind.count, kind.size)
+        return figures | {"objects": kind.count}
+
+    return send
