@@ -27,6 +27,7 @@ from ulproxy.dimse.command import (
     CommandSet,
     Element,
     Status,
+    command_name,
     command_set,
     decode,
 )
@@ -350,3 +351,22 @@ def test_whatever_is_replaced_has_its_group_length(changes):
                 assert number not in read
             else:
                 assert read.unsigned(number) == value
+
+
+@pytest.mark.parametrize(
+    ("field", "expected"),
+    [
+        (0x0001, "C-STORE-RQ"),
+        (0x8001, "C-STORE-RSP"),
+        (0x8020, "C-FIND-RSP"),
+        (0x0100, "N-EVENT-REPORT-RQ"),
+        (0x8130, "N-ACTION-RSP"),
+        (0x0FFF, "C-CANCEL-RQ"),
+        (0x0002, "0002H"),
+        (0x8002, "8002H"),
+        (0xFFFF, "FFFFH"),
+    ],
+)
+def test_the_name_of_a_command(field, expected):
+    """PS3.7 E.1-1; one that has none by its number."""
+    assert command_name(field) == expected
