@@ -72,7 +72,7 @@ def test_help(command, option):
         (["check", "FILE", "--log-format", "text"], "--log-format"),
         (["run"], "Missing argument 'CONFIG'."),
         (["run", "FILE", "--workers", "0"], "Invalid value for '--workers'"),
-        (["run", "FILE", "--workers", "2"], "Invalid value for '--workers'"),
+        (["run", "FILE", "--workers", "129"], "Invalid value for '--workers'"),
         (["run", "FILE", "--drain", "-1"], "Invalid value for '--drain'"),
         (["run", "FILE", "--drain", "soon"], "Invalid value for '--drain'"),
         (["run", "FILE", "--log-format", "xml"], "Invalid value for '--log-format'"),
@@ -224,13 +224,14 @@ def test_demo(arguments, once, code, monkeypatch):
 def test_run_serves(file, monkeypatch, capsys):
     """Its options go to the server, its lines to standard output, its log where it was said."""
 
-    def serve(path, loaded, drain, announce):
-        assert (path, loaded.relay.title, drain) == (file, "HOSP_A", 1.5)
+    def serve(path, loaded, drain, announce, workers):
+        assert (path, loaded.relay.title, drain, workers) == (file, "HOSP_A", 1.5, 3)
         announce("ready inside 127.0.0.1:11112")
         logger().info("hello")
+        return 0
 
     monkeypatch.setattr("ulproxy.shell.process.serve", serve)
-    result = called("run", file, "--workers", "1", "--drain", "1.5", "--log-format", "json")
+    result = called("run", file, "--workers", "3", "--drain", "1.5", "--log-format", "json")
     assert (result.exit_code, result.stdout) == (0, "ready inside 127.0.0.1:11112\n")
     assert json.loads(result.stderr)["event"] == "hello"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import click
 
@@ -27,6 +27,8 @@ from ulproxy.shell.echo import EchoError, echo
 from ulproxy.shell.tls import Contexts
 from ulproxy.watch.log import LogFormat, configure
 
+MAX_WORKERS: Final = 128  # as many again may be about to end
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(ulproxy.__version__, prog_name="ulproxy")
@@ -41,7 +43,10 @@ for group in GROUPS:
 @main.command("run")
 @CONFIG
 @click.option(
-    "--workers", type=click.IntRange(1, 1), default=1, help="Processes; one in this release."
+    "--workers",
+    type=click.IntRange(1, MAX_WORKERS),
+    default=1,
+    help="Processes that serve.",
 )
 @click.option(
     "--drain",
@@ -55,19 +60,19 @@ def run_command(config: Path, workers: int, drain: float | None, log_format: Log
     # Keeps the other commands quick.
     from ulproxy.shell.process import occupy_standard_descriptors, serve  # noqa: PLC0415
 
-    del workers
     valid = loaded(config, files=True)
     if not occupy_standard_descriptors():
         click.echo("standard error is closed: nothing is logged")
     configure(log_format)
     try:
-        serve(config, valid, drain, click.echo)
+        code = serve(config, valid, drain, click.echo, workers)
     except ConfigError as error:  # files that only OpenSSL finds fault with
         print_problems(config, error)
         sys.exit(2)
     except OSError as error:
         click.echo(f"cannot listen on {error.strerror}", err=True)
         sys.exit(1)
+    sys.exit(code)
 
 
 @main.command("check")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from ulproxy.policy.model import ApplicationEntity, Limits
 
 Key = tuple[str, str]  # what kind of limit, and whose
+ALL: Final[Key] = "all", ""
 
 
 class Counts(Protocol):
@@ -49,9 +50,6 @@ class Admitted(NamedTuple):
     keys: tuple[Key, ...]
 
 
-_ALL = "all", ""
-
-
 class Admission:
     """The associations that are open now. `total`: those of this process."""
 
@@ -69,7 +67,7 @@ class Admission:
     ) -> Admitted | str:
         """Counts one more, or says which limit is reached; `callee` None = the relay itself."""
         bounds: dict[Key, int | None] = {
-            _ALL: limits.associations,
+            ALL: limits.associations,
             ("source", source): limits.associations_per_source,
             ("from", caller.name): caller.associations,
         }
@@ -88,10 +86,10 @@ class Admission:
             if bound is None:
                 return f"there are too many associations to count ({where})"
             return f"limit of {bound} associations reached ({where})"
-        self.total += _ALL in bounds
+        self.total += ALL in bounds
         return Admitted(tuple(bounds))
 
     def leave(self, admitted: Admitted) -> None:
         """Counts one less."""
         self._counts.leave(admitted.keys)
-        self.total -= _ALL in admitted.keys
+        self.total -= ALL in admitted.keys

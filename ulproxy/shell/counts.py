@@ -58,6 +58,16 @@ class SharedCounts:
         with self._others_wait():
             self._subtract([row for key in keys if (row := self._row(key)) is not None])
 
+    def number(self, key: Key) -> int:
+        """How many all have."""
+        with self._others_wait():
+            row = self._row(key)
+            if row is None:
+                return 0
+            number = self._total(row)
+            self._free_unused(row)
+            return number
+
     def forget(self, place: int) -> None:
         """The process that had this place is no more."""
         with self._others_wait():

@@ -55,27 +55,34 @@ class Port:
         self._socket = sock
         self._accepted = accepted
         self._exhausted = exhausted
+        self._accepting = False
         self._paused: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
         """Accepts from now on."""
-        self._paused = None
+        self.pause()
+        self._accepting = True
         self._loop.add_reader(self._socket, self._acceptable)
+
+    def pause(self) -> None:
+        """Accepts nobody until it is started again; the kernel keeps those who come."""
+        if self._paused is not None:
+            self._paused.cancel()
+            self._paused = None
+        if self._accepting:
+            self._accepting = False
+            self._loop.remove_reader(self._socket)
 
     def accept_waiting(self) -> None:
         """Accepts who is there already."""
-        if self._paused is None:
+        if self._accepting:
             self._acceptable()
 
     def close(self) -> None:
         """Listens no more."""
-        if self._socket.fileno() < 0:
-            return
-        if self._paused is not None:
-            self._paused.cancel()
-        else:
-            self._loop.remove_reader(self._socket)
-        self._socket.close()
+        if self._socket.fileno() >= 0:
+            self.pause()
+            self._socket.close()
 
     def _acceptable(self) -> None:
         for _ in range(ACCEPT_AT_ONCE):
@@ -85,9 +92,11 @@ class Port:
                 return
             except OSError as error:
                 if error.errno in _EXHAUSTED:
-                    self._loop.remove_reader(self._socket)
+                    self.pause()
                     self._paused = self._loop.call_later(PAUSE, self.start)
                     self._exhausted(error)
                     return
                 continue  # the peer is gone already (ECONNABORTED and its like)
             self._accepted(sock, self.listener)
+            if not self._accepting:
+                return

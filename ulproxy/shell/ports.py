@@ -43,6 +43,16 @@ class Ports:
         """Accepts from now on."""
         self._start(self.open)
 
+    def pause(self) -> None:
+        """Accepts nobody until `resume`; the kernel keeps those who come."""
+        for port in self.open:
+            port.pause()
+
+    def resume(self) -> None:
+        """Accepts again."""
+        for port in self.open:
+            port.start()
+
     def close(self) -> None:
         """Listens no more."""
         for port in self.open:

@@ -15,6 +15,7 @@ from pathlib import Path
 from ulproxy.policy.model import Config
 from ulproxy.shell.server import Server
 from ulproxy.shell.state import State
+from ulproxy.shell.workers import Supervisor
 
 
 def occupy_standard_descriptors() -> bool:
@@ -30,10 +31,19 @@ def occupy_standard_descriptors() -> bool:
     return sys.__stderr__ is not None
 
 
-def serve(path: Path, config: Config, drain: float | None, announce: Callable[[str], None]) -> None:
-    """Runs a relay until it is told to stop; raises OSError where it cannot listen."""
+def serve(
+    path: Path,
+    config: Config,
+    drain: float | None,
+    announce: Callable[[str], None],
+    workers: int = 1,
+) -> int:
+    """Runs a relay until it is told to stop; the exit code. Raises OSError where it cannot listen."""
     _raise_descriptors()
     _never_wait_for(2)
+    if workers > 1:
+        factory = event_loop_factory()
+        return Supervisor(path, config, workers, drain, announce, factory).run()
 
     async def server(state: State) -> None:
         await Server(path, config, announce, state).serve(drain)
@@ -43,6 +53,7 @@ def serve(path: Path, config: Config, drain: float | None, announce: Callable[[s
         asyncio.Runner(loop_factory=event_loop_factory()) as runner,
     ):
         runner.run(server(state))
+    return 0
 
 
 def event_loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:

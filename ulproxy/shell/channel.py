@@ -1,0 +1,110 @@
+"""Between the supervisor and one worker: short messages, in order, with or without a file descriptor.
+
+A socket pair, of which each process keeps one end alone: when one dies, however it dies, the other is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+MAX_MESSAGE: Final = 4096  # octets
+# Messages taken in one go, so that a flood of connections leaves the loop time for those that stand.
+_AT_ONCE: Final = 32
+
+
+def socket_pair() -> tuple[socket.socket, socket.socket]:
+    """One end for each process."""
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+
+class Channel:
+    """One end of it.
+
+    `received` gets each message and the descriptor that came with it, which is its own from then on; `closed`
+    is called once, when the other process is no more.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        sock: socket.socket,
+        received: Callable[[bytes, int | None], None],
+        closed: Callable[[], None],
+    ) -> None:
+        self._loop = loop
+        self._socket = sock
+        self._received = received
+        self._closed = closed
+        self._unsent: deque[tuple[bytes, int | None]] = deque()
+        sock.setblocking(False)
+        loop.add_reader(sock, self._readable)
+
+    def send(self, message: bytes, descriptor: int | None = None) -> None:
+        """Sends it as soon as the other process has room for it; the descriptor stays the caller's."""
+        if not self.offer(message, descriptor):
+            self._unsent.append((message, None if descriptor is None else os.dup(descriptor)))
+            self._loop.add_writer(self._socket, self._writable)
+
+    def offer(self, message: bytes, descriptor: int | None = None) -> bool:
+        """The same, at once or not at all; returns whether it is sent."""
+        if self._unsent:
+            return False
+        try:
+            self._send(message, descriptor)
+        except OSError:  # no room, or gone, which will be read
+            return False
+        return True
+
+    def close(self) -> None:
+        """Nothing more is said or heard; what could not be sent is not sent."""
+        if self._socket.fileno() < 0:
+            return
+        self._loop.remove_reader(self._socket)
+        self._loop.remove_writer(self._socket)
+        self._socket.close()
+        for _message, descriptor in self._unsent:
+            if descriptor is not None:
+                os.close(descriptor)
+        self._unsent.clear()
+
+    def _send(self, message: bytes, descriptor: int | None) -> None:
+        descriptors = [] if descriptor is None else [descriptor]
+        socket.send_fds(self._socket, [message], descriptors)
+
+    def _writable(self) -> None:
+        while self._unsent:
+            message, descriptor = self._unsent[0]
+            try:
+                self._send(message, descriptor)
+            except BlockingIOError:
+                return
+            except OSError:  # gone, which will be read
+                self._loop.remove_writer(self._socket)
+                return
+            self._unsent.popleft()
+            if descriptor is not None:
+                os.close(descriptor)
+        self._loop.remove_writer(self._socket)
+
+    def _readable(self) -> None:
+        for _ in range(_AT_ONCE):
+            try:
+                message, descriptors, _flags, _address = socket.recv_fds(
+                    self._socket, MAX_MESSAGE, 1
+                )
+            except BlockingIOError:
+                return
+            except OSError:  # reset: it died with something unread
+                message, descriptors = b"", []
+            if not message:
+                self.close()
+                self._closed()
+                return
+            self._received(message, descriptors[0] if descriptors else None)
+            if self._socket.fileno() < 0:
+                return
