@@ -10,6 +10,7 @@ from tests.relay.groups import (
     ALL,
     FIRST,
     ROLE,
+    RULES,
     SECOND,
     THIRD,
     answers,
@@ -316,4 +317,41 @@ def test_a_cap_on_pdus_is_told_to_both_sides():
         << StopTimer(FIRST, Timer.CONNECT)
         << StartTimer(INBOUND, Timer.IDLE)
         << send(INBOUND, hospital.relayed_ac("ALL", "WS1", ALL, 4096, (ROLE,)))
+    )
+
+
+def test_who_is_left_out_is_named():
+    rules = RULES.replace('to = ["PACS2"]', 'to = ["MINI"]')
+    rq = wire.rq("ALL", "WS2", (Asked(FIND, wire.STUDY_FIND),))
+    script = Playbook(border(rules=rules), peer=hospital.peer("10.1.0.2")) >> calls(rq)
+    assert (
+        script
+        >> quietly(connected(FIRST))
+        >> data(FIRST, wire.ac([Given(FIND)]))
+        << StopTimer(FIRST, Timer.CONNECT)
+        << StartTimer(INBOUND, Timer.IDLE)
+        << logged(
+            "association established", callee="ARCHIVE", left_out="no rule lets WS2 call PACS2"
+        )
+        << send(INBOUND, hospital.relayed_ac("ALL", "WS2", (Given(FIND),)))
+    )
+
+
+def test_contexts_that_no_member_is_offered():
+    """By the rules, or since titles could not be mapped in the transfer syntaxes that are proposed."""
+    contexts = (
+        Asked(FIND, wire.STUDY_FIND),
+        Asked(11, wire.STUDY_FIND, (wire.DEFLATED,)),
+        Asked(13, wire.PRINTER),
+    )
+    script = (
+        Playbook(border()) >> calls(wire.rq("ALL", "WS1", contexts)) >> quietly(connected(FIRST))
+    )
+    given = (Given(FIND), Given(11, 4, wire.DEFLATED), Given(13, 1))
+    assert (
+        script
+        >> data(FIRST, wire.ac([Given(FIND)]))
+        << StopTimer(FIRST, Timer.CONNECT)
+        << StartTimer(INBOUND, Timer.IDLE)
+        << send(INBOUND, hospital.relayed_ac("ALL", "WS1", given))
     )

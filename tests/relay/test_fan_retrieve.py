@@ -238,6 +238,23 @@ def test_a_member_that_is_cancelled_and_gone():
     )
 
 
+def test_a_c_cancel_that_crosses_the_final_response():
+    """A member that has begun to answer finally is not told; its list is waited for."""
+    counts = {"completed": 0, "failed": 1, "warning": 0}
+    whole = with_list(final(wire.C_MOVE, 1, 0xB000, **counts), MOVE, "1.2.3")
+    cancel = command(MOVE, wire.cancel_rq(1))
+    assert (
+        both()
+        >> quietly(data(INBOUND, move("WS1")), data(FIRST, whole[:-2]))
+        >> data(INBOUND, cancel)
+        >> data(FIRST, whole[-2:])
+        << logged("group answered in part")
+        << send(
+            INBOUND, with_list(final(wire.C_MOVE, 1, 0xFE00, remaining=0, **counts), MOVE, "1.2.3")
+        )
+    )
+
+
 # An archive that does not say which C-MOVE a C-STORE is of
 
 SILENT = AES.replace("associations = 2", "move_originator = false")

@@ -52,6 +52,7 @@ class FanOut(SeveralLegs):
     def __init__(self, ends: Ends, exchange: Exchange, decision: Fan) -> None:
         super().__init__(ends, exchange, decision.caller)
         self._group = decision.group.title
+        self._refused = decision.refused
         self._queries: list[Query] = []
         ends.facts["group"] = self._group
         if decision.left_out:
@@ -244,7 +245,8 @@ class FanOut(SeveralLegs):
         first = next((m for m in self._members.values() if m.accepted), None)
         if first is not None and first.accepted is not None:
             self._told = ends.policy.config.limits.max_pdu or _MODEST
-            self._accept(several_answer(ends.request, self._contexts(first.accepted), self._told))
+            accepted = self._contexts(first.accepted)
+            self._accept(several_answer(ends.request, accepted, self._told, self._refused))
         elif not any(member.connecting for member in self._members.values()):
             failure = failure or Failure("no member accepts anything", NO_REASON)
             ends.reject(failure.rejection, failure.text)

@@ -182,17 +182,22 @@ def _roles(
 
 
 def several_answer(
-    request: AAssociateRQ, accepted: dict[int, str], maximum_length: int
+    request: AAssociateRQ,
+    accepted: dict[int, str],
+    maximum_length: int,
+    refused: dict[int, Result] | None = None,
 ) -> AAssociateAC:
     """The A-ASSOCIATE-AC for an association with several AEs behind it, which accept by themselves.
 
-    `accepted` has the transfer syntaxes by context id. Roles are those proposed: whether an AE keeps to one
-    shows when it is asked. There is no window and no extended negotiation to be agreed on.
+    `accepted` has the transfer syntaxes by context id, `refused` the results of others, if it is not the
+    rules that refuse them. Roles are those proposed: whether an AE keeps to one shows when it is asked. There
+    is no window and no extended negotiation to be agreed on.
     """
+    results = {**(refused or {}), **dict.fromkeys(accepted, Result.ACCEPTANCE)}
     contexts = tuple(
         PresentationContextAC(
             context.context_id,
-            Result.ACCEPTANCE if context.context_id in accepted else Result.USER_REJECTION,
+            results.get(context.context_id, Result.USER_REJECTION),
             accepted.get(context.context_id, context.transfer_syntaxes[0]),
         )
         for context in request.presentation_contexts
