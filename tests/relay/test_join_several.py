@@ -22,6 +22,7 @@ from tests.relay.playbook import (
     expired,
     finished,
     logged,
+    lost,
     moves_ended,
     moving,
     quietly,
@@ -34,6 +35,7 @@ from tests.relay.test_retrieval import asks, silent, waiting
 from tests.relay.wire import Given, abort, command, fragment
 from ulproxy.policy.rules import Policy
 from ulproxy.relay.effects import CloseTransport, Record, StartTimer, StopTimer, Timer
+from ulproxy.relay.exchange import MAX_WAITING
 from ulproxy.relay.gate import MAX_OUTSTANDING
 from ulproxy.relay.join import Join
 from ulproxy.relay.legs import SeveralLegs
@@ -163,6 +165,28 @@ def test_a_held_message_that_is_one_too_many():
         << StartTimer(SECOND, Timer.ARTIM)
         << logged("AE failed", callee="PACS2")
     )
+
+
+def test_the_answer_that_is_one_too_many():
+    """A member is lost, so a query is answered; the caller has more answers waiting than it may have."""
+    refused = command(ECHO, wire.request(wire.N_GET, 1, wire.PRINTER))
+    answers = quietly(data(INBOUND, refused * MAX_WAITING))
+    assert (
+        groups.both()
+        >> quietly(data(INBOUND, groups.find(2)), data(FIRST, FOUND), data(FIRST, HALF))
+        >> answers
+        >> lost(SECOND, "reset")
+        << logged("AE failed", callee="PACS2")
+        << logged("association ended", outcome=TOO_MANY)
+        << send(INBOUND, abort(2, 0))
+        << StartTimer(INBOUND, Timer.ARTIM)
+        << send(FIRST, abort(2, 0))
+        << StartTimer(FIRST, Timer.ARTIM)
+    )
+
+
+FOUND = command(FIND, groups.final(wire.C_FIND, 2))
+TOO_MANY = f"protocol error of the inbound end: {MAX_WAITING} requests refused during one data set"
 
 
 # The end

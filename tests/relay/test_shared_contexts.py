@@ -245,3 +245,17 @@ def test_also_where_the_archive_answers():
         script >>= quietly(data(leg, command(5, wire.echo_rq(7))))
         script = script >> data(INBOUND, answer) << send(leg, told)
     assert script
+
+
+def test_a_read_may_end_anywhere():
+    """A header alone is nothing to write yet, and what is written is even."""
+    script = later(50) << send(SECOND, cut_anew(44)) >> quietly(data(SECOND, done()))
+    commands = wire.command_set(wire.store_rq(2, originator=("WS4", 6)))
+    assert (
+        script
+        >> data(INBOUND, stored(TO_WS4_LATER, 2) + PIXELS[:12])
+        << send(SECOND, wire.commands_of(1, commands, 44))
+        >> data(INBOUND, PIXELS[12:13])
+        >> data(INBOUND, PIXELS[13:16])
+        << send(SECOND, fragment(1, bytes(range(4)), last=False))
+    )

@@ -11,6 +11,7 @@ from tests.relay.playbook import (
     counted,
     data,
     logged,
+    lost,
     quietly,
     receive,
     send,
@@ -46,7 +47,7 @@ from tests.relay.wire import (
     us,
 )
 from ulproxy.relay.border import Border
-from ulproxy.relay.effects import OpenTransport, StartTimer, Timer
+from ulproxy.relay.effects import OpenTransport, StartTimer, StopTimer, Timer
 from ulproxy.relay.join import Join
 
 BOTH = border(TO_WS3, TO_WS4)
@@ -244,4 +245,24 @@ def test_once_one_of_two_has_ended_the_other_one_is_certain():
         >> ends("WS4")
         >> data(INBOUND, said() + OBJECT)
         << send(FOURTH, stored(None) + OBJECT)
+    )
+
+
+def test_a_c_store_that_waits_for_one_and_turns_out_to_be_for_another():
+    """It names nothing; while WS3 is called its move ends, and one to WS4 begins."""
+    assert (
+        standing(border(TO_WS3), FIRST)
+        >> quietly(lost(FIRST))
+        >> data(INBOUND, said() + OBJECT)
+        << OpenTransport(hospital.endpoint("WS3"), SECOND)
+        << StartTimer(SECOND, Timer.CONNECT)
+        << StartTimer(INBOUND, Timer.PATIENCE)
+        >> ends("WS3")
+        >> begins("WS4", "WS4", 6, 6)
+        >> quietly(answers(SECOND)[0])
+        >> data(SECOND, answers(SECOND)[1].received)
+        << StopTimer(SECOND, Timer.CONNECT)
+        << OpenTransport(WS4, THIRD)
+        << StartTimer(THIRD, Timer.CONNECT)
+        << StartTimer(INBOUND, Timer.PATIENCE)
     )

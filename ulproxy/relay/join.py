@@ -9,7 +9,7 @@ anything but its sender's own bytes; and after `Ends.end` nothing passes any mor
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final
+from typing import Final, assert_never
 
 from ulproxy.errors import RemoteProtocolError
 from ulproxy.pdu.associate import AAssociateRQ
@@ -279,6 +279,8 @@ class Join:
                 return FanOut(self._ends, self._exchange, decision)
             case Shared():
                 return ByMessage(self._ends, self._exchange, decision)
+            case _:
+                assert_never(decision)
 
     @property
     def _conducting(self) -> Conduct:

@@ -203,8 +203,6 @@ class ByMessage(SeveralLegs):
             if isinstance(forward, Reject):
                 return forward.text
             member = self._know(forward)
-        if member.leg is not None and member.accepted is not None and not self._agrees(member):
-            self._let_go(member)
         if member.leg is None and not self._call_again(member):
             return f"{name}: {member.failure}"
         return member
