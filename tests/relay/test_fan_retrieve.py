@@ -293,7 +293,9 @@ def waiting() -> Playbook:
     """The first member has answered; the second one cannot be asked while another move is open there."""
     script = joined(FIRST, SECOND, made=lambda: silent(("ASKER", "WS2")))
     script = script >> data(INBOUND, move("WS3")) << send(FIRST, move("HOSP_A"))
-    return script >> WAITS_NOT >> data(FIRST, moved()) >> WAITS
+    why = "PACS2 does not say which C-MOVE a C-STORE is of"
+    script = script >> WAITS_NOT >> data(FIRST, moved()) << logged("message waits", why=why)
+    return script >> WAITS
 
 
 def test_a_retrieve_that_could_not_be_told_from_another_one_waits_for_its_end():

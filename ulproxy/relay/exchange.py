@@ -110,7 +110,7 @@ class Exchange:
         elif isinstance(verdict, Collect):
             self._keep(side, message, verdict.take)
         elif isinstance(verdict, Wait):
-            self._record("message waits", side, message, verdict.text)
+            self.waiting(side, message, verdict.text)
             self._keep(side, message, lambda data_set: self._park(side, message, data_set))
         else:
             side.held = message
@@ -177,6 +177,10 @@ class Exchange:
         command = command or response(message.command, Status.PROCESSING_FAILURE)
         self._refused(side, message, Respond(command, text))
         self.answer(side, message.context_id, command)
+
+    def waiting(self, side: Side, message: Message, text: str) -> None:
+        """Tells the log why a message is kept until a C-MOVE has ended."""
+        self._record("message waits", side, message, text)
 
     def parked(self) -> list[Parked]:
         """Takes the messages that wait for a C-MOVE to end."""

@@ -136,7 +136,9 @@ class FanOut(SeveralLegs):
         if refusal is None:
             verdict = member.gate.judge(End.INBOUND, message)
             if isinstance(verdict, Wait):
-                query.waits = True
+                if not query.waited:
+                    self._exchange.waiting(inbound, message, verdict.text)
+                query.waits = query.waited = True
                 return False
             if isinstance(verdict, Pass) and member.leg is not None:
                 query.due.remove(member.name)

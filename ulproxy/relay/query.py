@@ -42,6 +42,7 @@ class Query:
         self.answers: dict[str, Answered] = {}
         self.cancelled = False
         self.waits = False  # for another C-MOVE to end
+        self.waited = False  # and the log knows
 
     @property
     def retrieves(self) -> bool:
