@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tests.end_to_end.peers import Relay
 from tests.end_to_end.stations import identifier
@@ -43,10 +43,11 @@ class Archive:
     through: Relay
     acceptor: Acceptor
     title: str = "PACS"
+    called: str = field(default="", kw_only=True)
 
     @property
     def alias(self) -> str:
-        return f"FAR_{self.title}"
+        return self.called or f"FAR_{self.title}"
 
     @contextlib.contextmanager
     def moving(self, caller: str, to: str, number: int) -> Iterator[tuple[Peer, Peer, Message]]:
