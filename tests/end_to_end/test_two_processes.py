@@ -1,9 +1,16 @@
-"""Two processes that share `[relay] state`: a C-MOVE comes to one of them, its C-STOREs to the other."""
+"""Two processes that share `[relay] state`: a C-MOVE comes to one of them, its C-STOREs to the other.
+
+They are two relays, or two workers of one, which hands each connection to the worker that has fewest.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import json
+import os
+import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -17,9 +24,15 @@ STATIONS = ["WS1", "WS2", "WS3"]
 Sites = tuple[Site, Site]
 
 
-@pytest.fixture
-def sites(tmp_path) -> Iterator[Sites]:
+@pytest.fixture(params=["relays", "workers"])
+def sites(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Sites]:
     """The same archive and workstations, by way of each process; nobody has a title of its own."""
+    with two_sites(tmp_path, workers=request.param == "workers") as both:
+        yield both
+
+
+@contextlib.contextmanager
+def two_sites(directory: Path, *, workers: bool) -> Iterator[Sites]:
     with contextlib.ExitStack() as stack:
         archive = stack.enter_context(Acceptor())
         stored: dict[str, list[Stored]] = {name: [] for name in STATIONS}
@@ -34,9 +47,13 @@ def sites(tmp_path) -> Iterator[Sites]:
         ]
         anybody = ["network:west"]
         rules = [rule(anybody, ["network:east"], ["move"], destinations=anybody)]
-        state = {"state": str(tmp_path / "state.sqlite")}
-        config = border(aes, rules, relay=state)
-        one, other = (stack.enter_context(relay(config, tmp_path)) for _ in range(2))
+        if workers:
+            config = border(aes, rules)
+            one = other = stack.enter_context(relay(config, directory, "--workers", "2"))
+        else:
+            state = {"state": str(directory / "state.sqlite")}
+            config = border(aes, rules, relay=state)
+            one, other = (stack.enter_context(relay(config, directory)) for _ in range(2))
         yield Site(one, archive, stored=stored), Site(other, archive, stored=stored)
 
 
@@ -88,3 +105,31 @@ def test_a_move_waits_for_one_of_the_other_process(sites):
             assert store(sender, 2, (None, None)) == 0
         finish(second, archive_second, two.number(0x110), 1)
     assert (here.got("WS1"), here.got("WS2"), here.got("WS3")) == ([], ["1"], ["2"])
+
+
+def test_a_worker_dies_with_an_open_move(tmp_path):
+    """A move that waits for it in another worker waits no longer: its C-STOREs have nobody to go to."""
+    with two_sites(tmp_path, workers=True) as (one, _):
+        here = Site(one.through, one.acceptor, "QUIET", one.stored)
+        with (
+            here.moving("WS1", "WS2", 1) as (_client, archive_first, _asked),
+            here.asking("WS2") as (second, archive_second),
+        ):
+            second.send(move_rq("WS3", 1))
+            here.waits_for("message waits")
+            os.kill(worker_of(here, "WS1"), signal.SIGKILL)
+            assert archive_first.rest() == b""
+            asked = archive_second.expect_message()
+            with here.sending() as sender:
+                assert store(sender, 1, (None, None)) == 0
+            finish(second, archive_second, asked.number(0x110), 1)
+    assert here.got("WS3") == ["1"]
+
+
+def worker_of(site: Site, caller: str) -> int:
+    """The process that has the association of a caller."""
+    lines = map(json.loads, site.log().splitlines())
+    established = [line for line in lines if line["event"] == "association established"]
+    (worker,) = {line["worker"] for line in established if line["calling"] == caller}
+    assert worker != {line["worker"] for line in established if line["calling"] != caller}
+    return int(worker)

@@ -1,6 +1,7 @@
 """Between the supervisor and one worker: short messages, in order, with or without a file descriptor.
 
-A socket pair, of which each process keeps one end alone: when one dies, however it dies, the other is told.
+A socket pair. When the supervisor dies, however it dies, the worker is told; of a worker's end the supervisor
+keeps a copy, so that it can take back what one that dies has not received.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ import asyncio
 import os
 import socket
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Final
 
 MAX_MESSAGE: Final = 4096  # octets
@@ -20,6 +22,16 @@ _AT_ONCE: Final = 32
 def socket_pair() -> tuple[socket.socket, socket.socket]:
     """One end for each process."""
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+
+def unread(sock: socket.socket) -> Iterator[tuple[bytes, int | None]]:
+    """What has been sent to this end and not been received; it does not block."""
+    with suppress(BlockingIOError):
+        while True:
+            message, descriptors, _flags, _address = socket.recv_fds(sock, MAX_MESSAGE, 1)
+            if not message:
+                return
+            yield message, descriptors[0] if descriptors else None
 
 
 class Channel:

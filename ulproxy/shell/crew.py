@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from ulproxy.shell.channel import Channel, socket_pair
+from ulproxy.shell.channel import Channel, socket_pair, unread
 from ulproxy.shell.connect import reason
 from ulproxy.watch.log import logger, say, say_on_every_line
 
@@ -35,6 +35,7 @@ class Member:
     place: int
     process: int = 0
     channel: Channel | None = None
+    far: socket.socket | None = None  # the process's own end of the channel
     ready: bool = False
     handed: int = 0
     began: float = 0.0
@@ -44,6 +45,9 @@ class Member:
         """Sends its process something, if there is one."""
         if self.channel is not None:
             self.channel.send(message, descriptor)
+
+
+Untaken = tuple[bytes, int | None]
 
 
 class Owner(Protocol):
@@ -58,8 +62,11 @@ class Owner(Protocol):
     def heard(self, member: Member, message: bytes) -> None:
         """Its process says something."""
 
-    def died(self, member: Member, process: int, code: int) -> None:
-        """The process that had this number is no more; -9 as a code is signal 9."""
+    def died(self, member: Member, process: int, code: int, untaken: list[Untaken]) -> None:
+        """The process that had this number is no more; -9 as a code is signal 9.
+
+        `untaken` is what it was told and had not heard yet.
+        """
 
 
 class Crew:
@@ -140,6 +147,8 @@ class Crew:
         for member in self.members:
             if member.channel is not None:
                 member.channel.close()
+            if member.far is not None:
+                member.far.close()
 
     def _want(self, member: Member) -> None:
         self._wanted.append(member)
@@ -156,11 +165,11 @@ class Crew:
                 self._become(member, near, far, before)
         except OSError:
             near.close()
+            far.close()
             raise
         finally:
-            far.close()
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        member.process = process
+        member.process, member.far = process, far
         member.handed = self._ended[member.place] = 0
         member.channel = Channel(
             self._loop,
@@ -193,8 +202,11 @@ class Crew:
         self._ended[member.place] = count
 
     def _bury(self, member: Member, code: int) -> None:
-        process = member.process
+        process, untaken = member.process, list[Untaken]()
         if member.channel is not None:
             member.channel.close()
-        member.process, member.channel, member.ready = 0, None, False
-        self._owner.died(member, process, code)
+        if member.far is not None:
+            untaken = list(unread(member.far))
+            member.far.close()
+        member.process, member.channel, member.far, member.ready = 0, None, None, False
+        self._owner.died(member, process, code, untaken)

@@ -40,7 +40,7 @@ from ulproxy.shell import worker
 from ulproxy.shell.audit import Audit
 from ulproxy.shell.channel import MAX_MESSAGE
 from ulproxy.shell.counts import SharedCounts
-from ulproxy.shell.crew import Crew, Member
+from ulproxy.shell.crew import Crew, Member, Untaken
 from ulproxy.shell.ports import Ports
 from ulproxy.shell.sessions import Company
 from ulproxy.shell.state import State, runtime_directory
@@ -199,7 +199,7 @@ class Supervisor:
         if self._again:
             self._load()
 
-    def died(self, member: Member, process: int, code: int) -> None:
+    def died(self, member: Member, process: int, code: int, untaken: list[Untaken]) -> None:
         """See `Owner`."""
         self._counts.forget(member.place)
         if code or not self._stopping:
@@ -207,6 +207,7 @@ class Supervisor:
             say(self._log.error, "worker died", worker=process, how=how)
         if self._reload is not None:
             self._prepared(member)
+        self._take_back(untaken)
         if self._stopping:
             self._end_with_the_last()
         elif not self._started:  # it would not be the last one
@@ -224,6 +225,18 @@ class Supervisor:
             self._waiting.append((sock, listener))
             self._ports.pause()
             self._retry = self._retry or self._loop.call_later(RETRY, self._hand_out_waiting)
+
+    def _take_back(self, untaken: list[Untaken]) -> None:
+        """Connections that a worker was given when it died: another one gets them."""
+        old = any(message[:1] == worker.COMMIT for message, _ in untaken)  # their listeners, maybe
+        for message, descriptor in untaken:
+            if descriptor is None:
+                continue
+            if message[:1] == worker.CONNECTION and not (old or self._stopping):
+                sock = socket.socket(fileno=descriptor)
+                self._accepted(sock, self._config.listeners[int(message[1:])])
+            else:
+                os.close(descriptor)
 
     def _hand_out(self, sock: socket.socket, listener: Listener) -> bool:
         """To the worker that has fewest; whether there is one that takes it."""
@@ -307,10 +320,11 @@ class Supervisor:
             return
         if reload.config.relay.state != self._config.relay.state:
             say(self._log.warning, "state is used from the next start on", file=str(self._path))
+        associations = self._counts.number(ALL)
         self._config, self._tls = reload.config, reload.tls
         for number, member in enumerate(self._crew.alive):
             member.tell(worker.COMMIT + (b"" if number else b"1"))
-        self._say("reloaded", associations=self._counts.number(ALL))
+        self._say("reloaded", associations=associations)
         self._settle()
 
     def _refuse(self, why: str) -> None:
