@@ -5,6 +5,7 @@ which then ends the relays in order. Not in a session of its own: Linux schedule
 machine a relay that has one waits for seconds.
 """
 
+import os
 import secrets
 import signal
 import socket
@@ -48,9 +49,16 @@ class Relay:
     def start(self) -> None:
         """Start it; `wait_ready` waits."""
         command = [*COMMAND, str(self.config)]
+        # What it shares with nobody goes with the demonstration's folder, even if it is killed.
+        environment = {**os.environ, "XDG_RUNTIME_DIR": str(self.config.parent)}
         with self._out.open("wb") as out, self.log.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                command, stdin=subprocess.DEVNULL, stdout=out, stderr=log, process_group=0
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=log,
+                process_group=0,
+                env=environment,
             )
 
     def wait_ready(self, seconds: float = READY) -> None:
