@@ -24,9 +24,12 @@ cover: $(VENV)/.test peers
 	$(VENV)/bin/coverage run -m pytest $(ARGS)
 	$(VENV)/bin/coverage report --include='ulproxy/pdu/*,ulproxy/dimse/*,ulproxy/policy/*,ulproxy/relay/*' --fail-under=100
 
+# Measures, and makes the figures of benchmarks/README.md; with ARGS it does what they say and no more.
+BENCH := $(PY) -m benchmarks --json benchmarks/measured.json; status=$$?; $(PY) -m benchmarks.readme && exit $$status
 bench: $(VENV)/.test peers
-	command -v haproxy >/dev/null || { $(SUDO) apt-get update -q; DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -yq haproxy; }
-	$(PY) -m benchmarks.relay $(ARGS)
+	@[ -x /usr/sbin/haproxy ] && [ -e /usr/lib/nginx/modules/ngx_stream_module.so ] || { $(SUDO) apt-get update -q && \
+	  DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -yq haproxy nginx libnginx-mod-stream; }
+	$(if $(ARGS),$(PY) -m benchmarks $(ARGS),$(BENCH))
 
 # The real peers that the end-to-end tests talk to.
 peers:
@@ -41,7 +44,7 @@ $(VENV)/.demo: pyproject.toml | $(VENV)/bin/pip
 	@touch $@
 
 $(VENV)/.test: pyproject.toml | $(VENV)/bin/pip
-	$(PY) -m pip install -q -e '.[demo,test,lint]'
+	$(PY) -m pip install -q -e '.[demo,test,lint,bench]'
 	@touch $@ $(VENV)/.demo
 
 clean:

@@ -25,21 +25,22 @@ from benchmarks.variants import Variant, Wiring
 
 SINK = "MANY"
 WITHOUT = {"orthanc": "answers by itself: nothing is relayed while an association is open"}
-THREADS = {"pynetdicom": "two threads that poll for each association, four with the onward one"}
+NO_CROWDS = {"pynetdicom": "45 ms a C-STORE, and four threads that poll for each association"}
+ROUNDS = 3
 OBJECTS = 2000
 
 
 def associations(setting: Setting) -> Iterator[Outcome]:
     """All open at once, with 2000 small objects over them; then set-up rates."""
-    at_once = (1, 10) if setting.quick else (1, 10, 100, 1000)
-    objects, count = (20, 16) if setting.quick else (OBJECTS, 512)
+    at_once = (10,) if setting.quick else (1, 10, 100, 1000)
+    objects, count = (10, 8) if setting.quick else (OBJECTS, 512)
     cases = [
         Case(
             f"many-{number}",
             f"{objects} objects of 3 KB over {number} associations at once",
             _many(number, objects),
-            slow={"pynetdicom": 1},
-            without=THREADS if number >= 100 else {},
+            rounds=ROUNDS,
+            without=NO_CROWDS,
         )
         for number in at_once
     ]
@@ -50,7 +51,7 @@ def associations(setting: Setting) -> Iterator[Outcome]:
             _cycles(count, number),
             slow={"pynetdicom": 1},
         )
-        for number in (1, 8)
+        for number in ((8,) if setting.quick else (1, 8))
     ]
     yield from over_own_sink(cases, setting, SINK, WITHOUT)
 
@@ -88,7 +89,7 @@ def _many(number: int, objects: int) -> Measure:
         load("cycles", way, SINK, 1, 1)  # what the first association costs is not of each
         process = way.processes.get(SINK)
         before = process.resident() if process else 0
-        arguments = ["many", str(way.ports[SINK]), SINK, str(number), str(objects)]
+        arguments = [str(way.ports[SINK]), SINK, str(number), str(objects)]
         with metered(way, SINK) as figures, _sender(arguments) as sender:
             _line(sender)
             resident = process.resident() if process else 0
@@ -105,7 +106,7 @@ def _many(number: int, objects: int) -> Measure:
 
 def _sender(arguments: list[str]) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.load", *arguments],
+        [sys.executable, "-m", "benchmarks.crowd", *arguments],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -5,11 +5,9 @@ start of a process is in it.
 
     store PORT TITLE PDU COUNT BYTES      one association, COUNT objects of BYTES
     cycles PORT TITLE COUNT AT_ONCE       COUNT times an association with a C-ECHO, AT_ONCE of them
-    many PORT TITLE ASSOCIATIONS OBJECTS  all open; a line on standard input; OBJECTS over all of them
     find PORT TITLE                       one C-FIND, to its last response
 """
 
-import asyncio
 import json
 import socket
 import sys
@@ -17,8 +15,6 @@ import threading
 import time
 from io import BufferedReader
 from typing import Self
-
-import uvloop
 
 from benchmarks import wire
 
@@ -78,13 +74,13 @@ def receive(stream: BufferedReader, expected: int) -> bytes:
     return body
 
 
-def encoded(size: int, pdu: int) -> list[tuple[bytes, int]]:
+def encoded(size: int, pdu: int, instance: str = wire.INSTANCE) -> list[tuple[bytes, int]]:
     """A C-STORE-RQ with `size` bytes of pixels as what to send and how often, in PDUs of `pdu`."""
     fragment = pdu - wire.PDV_HEADER.size
-    head = wire.image(size)
+    head = wire.image(size, instance)
     first, rest = min(size, fragment - len(head)), max(0, size - fragment + len(head))
     full, last = divmod(rest, fragment)
-    command = wire.data_pdu(1, LAST_COMMAND, wire.store_rq())
+    command = wire.data_pdu(1, LAST_COMMAND, wire.store_rq(instance))
     start = wire.data_pdu(1, 0 if rest else wire.LAST, head + bytes(first))
     blocks = [(command + start, 1)]
     if full:
@@ -155,63 +151,11 @@ def find(port: int, called: str) -> dict[str, float]:
     return {"wall": seconds, "responses": responses}
 
 
-class Client:
-    """One of many requestors."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader, self._writer = reader, writer
-
-    @classmethod
-    async def open(cls, port: int, called: str) -> "Client":
-        """Connect and associate."""
-        self = cls(*await asyncio.open_connection(HOST, port))
-        await self._ask(wire.associate_rq(called, wire.CT_IMAGE, MAX_LENGTH), wire.ASSOCIATE_AC)
-        return self
-
-    async def store(self, request: bytes, count: int) -> None:
-        """So many objects, one after the other."""
-        for _ in range(count):
-            if code := wire.status((await self._ask(request, wire.DATA))[6:]):
-                raise LoadError(f"status {code:04X}H")
-
-    async def release(self) -> None:
-        """Release and close."""
-        await self._ask(wire.release_rq(), wire.RELEASE_RP)
-        self._writer.close()
-
-    async def _ask(self, request: bytes, expected: int) -> bytes:
-        self._writer.write(request)
-        kind, length = wire.PDU_HEADER.unpack(await self._reader.readexactly(6))
-        body = await self._reader.readexactly(length)
-        if kind != expected:
-            raise LoadError(f"PDU type {expected} expected, {kind} came: {body[:16].hex()}")
-        return body
-
-
-async def many(port: int, called: str, associations: int, objects: int) -> dict[str, float]:
-    """So many associations at once; `open` is printed when they all are, and a line waited for."""
-    share, ((request, _),) = objects // associations, encoded(SMALL, MAX_LENGTH)
-    async with asyncio.timeout(TIMEOUT):
-        began = time.perf_counter()
-        opening = [Client.open(port, called) for _ in range(associations)]
-        clients = await asyncio.gather(*opening)
-        opened = time.perf_counter() - began
-        print("open", flush=True)
-        await asyncio.to_thread(sys.stdin.readline)
-        began = time.perf_counter()
-        await asyncio.gather(*(client.store(request, share) for client in clients))
-        seconds = time.perf_counter() - began
-        await asyncio.gather(*(client.release() for client in clients))
-    return {"wall": seconds, "opened": opened, "objects": share * associations}
-
-
 def main() -> None:
     """Do what the arguments say."""
     what, port, called, *rest = sys.argv[1:]
     numbers = list(map(int, rest))
-    if what == "many":
-        figures = uvloop.run(many(int(port), called, *numbers))
-    elif what == "store":
+    if what == "store":
         figures = store(int(port), called, *numbers)
     elif what == "cycles":
         figures = cycles(int(port), called, *numbers)

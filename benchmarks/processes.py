@@ -21,10 +21,15 @@ class Process:
     """One child process, its log in a file. A context manager: leaving it ends the process."""
 
     def __init__(
-        self, command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+        self,
+        command: Sequence[str],
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+        *,
+        patience: float = STOP_SECONDS,
     ) -> None:
         self.name = Path(command[0]).name if "ulproxy" not in command else "ulproxy"
-        self._log = log
+        self._log, self._patience = log, patience
         with log.open("wb") as errors:
             self._child = subprocess.Popen(
                 command,
@@ -47,7 +52,7 @@ class Process:
         if self._child.poll() is None:
             self._child.terminate()
             try:
-                self._child.wait(STOP_SECONDS)
+                self._child.wait(self._patience)
             except subprocess.TimeoutExpired:
                 self._child.kill()
                 self._child.wait()

@@ -7,6 +7,7 @@ from benchmarks.dcmtk import findscu
 from benchmarks.suite import Case, Outcome, Setting, load
 
 SINK = "FIND"
+ROUNDS = 3
 WITHOUT = {"orthanc": "answers a C-FIND from its own index: nothing is relayed"}
 
 
@@ -15,7 +16,10 @@ def queries(setting: Setting) -> Iterator[Outcome]:
     responses = 200 if setting.quick else 10_000
     label, slow = f"C-FIND with {responses} responses", {"pynetdicom": 1}
     cases = [
-        Case("find-dcmtk", f"{label}, findscu", lambda way: findscu(way, SINK), slow=slow),
-        Case("find-own", f"{label}, our sender", lambda way: load("find", way, SINK), slow=slow),
+        Case(f"find-{key}", f"{label}, {sender}", send, rounds=ROUNDS, slow=slow)
+        for key, sender, send in (
+            ("dcmtk", "findscu", lambda way: findscu(way, SINK)),
+            ("own", "our sender", lambda way: load("find", way, SINK)),
+        )
     ]
     yield from over_own_sink(cases, setting, SINK, WITHOUT, responses=responses)

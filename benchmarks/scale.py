@@ -44,14 +44,14 @@ def configuration(setting: Setting) -> Iterator[Outcome]:
 
 def workers(setting: Setting) -> Iterator[Outcome]:
     """Eight senders at once to one process of ulproxy, and to two."""
-    slices = 4 if setting.quick else 100
-    label = f"{SENDERS} senders, {slices} CT slices of 512 KiB each, by the number of workers"
+    slices, senders = (4, 2) if setting.quick else (100, SENDERS)
+    label = f"{senders} senders, {slices} CT slices of 512 KiB each, by the number of workers"
 
     def send(way: Variant) -> Figures:
-        with metered(way, SINK) as figures, ThreadPoolExecutor(SENDERS) as pool:
+        with metered(way, SINK) as figures, ThreadPoolExecutor(senders) as pool:
             ended = list(
                 pool.map(
-                    lambda _: load_alone("store", way, SINK, PDU, slices, 2**19), range(SENDERS)
+                    lambda _: load_alone("store", way, SINK, PDU, slices, 2**19), range(senders)
                 )
             )
             figures["bytes"] = sum(one["bytes"] for one in ended)

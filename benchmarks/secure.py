@@ -15,6 +15,7 @@ WITHOUT = {
     "pynetdicom": "TLS is compared with what only ends it",
 }
 PDUS = (16, 128)  # KB
+ROUNDS = 3
 SIDES = {"one": "on one side", "both": "on both sides"}
 
 
@@ -34,6 +35,7 @@ def _sides(setting: Setting, sides: str) -> Iterator[Outcome]:
             f"tls-{sides}-pdu{pdu}",
             f"1 object of {frames / 2:.0f} MiB, PDUs of {pdu} KB, TLS {SIDES[sides]}",
             _send(pdu, frames, pki),
+            rounds=ROUNDS,
         )
         for pdu in pdus
     ]

@@ -118,6 +118,11 @@ def skipped(skips: Iterable[Skip]) -> list[str]:
     ]
 
 
+def known(values: dict[int, float | None]) -> dict[int, float]:
+    """Those that there are."""
+    return {key: value for key, value in values.items() if value is not None}
+
+
 def number(value: float) -> str:
     """Three digits, no exponent."""
     if value == 0:
@@ -149,7 +154,9 @@ def _grid(section: Section, found: Results) -> Grid:
 
 def _ordered(names: set[str]) -> list[str]:
     known = list(VARIANTS)
-    return sorted(names, key=lambda name: (known.index(name) if name in known else -1, len(name)))
+    return sorted(
+        names, key=lambda name: (known.index(name) if name in known else 0, len(name), name)
+    )
 
 
 def _cell(spread: Spread | None, unit: float) -> str:

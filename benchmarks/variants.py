@@ -161,49 +161,53 @@ def _pynetdicom(wiring: Wiring, stack: ExitStack) -> Variant:
 def _orthanc(wiring: Wiring, stack: ExitStack) -> Variant:
     """Orthanc as a router, one for each sink: what it has stored it sends on and deletes."""
     executable = program("Orthanc", "orthanc")
-    ports, pages, processes = {}, {}, {}
-    for name, port in wiring.sinks.items():
-        ports[name], http = free_port(), free_port()
-        work = wiring.work / f"orthanc-{name}"
-        work.mkdir()
-        script = work / "route.lua"
-        script.write_text(
-            "function OnStoredInstance(id, tags, metadata)\n  Delete(SendToModality(id, 'sink'))\nend\n"
-        )
-        config = work / "orthanc.json"
-        config.write_text(
-            json.dumps(
-                {
-                    "DicomAet": name,
-                    "DicomPort": ports[name],
-                    "DicomModalities": {"sink": [name, HOST, port]},
-                    "MaximumPduLength": wiring.max_length(name),
-                    "HttpPort": http,
-                    "AuthenticationEnabled": False,
-                    "StorageDirectory": str(work),
-                    "IndexDirectory": str(work),
-                    "LuaScripts": [str(script)],
-                    "OverwriteInstances": True,
-                }
-            )
-        )
-        process = Process([executable, str(config)], work / "orthanc.log")
+    ports = {name: free_port() for name in wiring.sinks}
+    pages = {name: free_port() for name in wiring.sinks}
+    processes = {}
+    for name in wiring.sinks:
+        config = _orthanc_file(wiring, name, ports[name], pages[name])
+        # It has nothing to save, and takes seconds to see to it.
+        process = Process([executable, str(config)], config.with_suffix(".log"), patience=0)
         processes[name] = stack.enter_context(process)
-        pages[name] = f"http://{HOST}:{http}/statistics"
     for name, process in processes.items():
-        process.listening(ports[name])
+        process.listening(ports[name], pages[name])
 
     def settle(sink: str) -> None:
-        """Nothing is left on its disk: it deletes what it has sent."""
+        """Nothing is left in its storage."""
         deadline = time.monotonic() + SETTLE_SECONDS
         while time.monotonic() < deadline:
-            with urllib.request.urlopen(pages[sink]) as page:
+            with urllib.request.urlopen(f"http://{HOST}:{pages[sink]}/statistics") as page:
                 if json.load(page)["CountInstances"] == 0:
                     return
             time.sleep(0.01)
         raise PeerError(f"Orthanc did not send everything within {SETTLE_SECONDS:.0f} s")
 
     return Variant("orthanc", ports, processes, settle)
+
+
+def _orthanc_file(wiring: Wiring, sink: str, port: int, page: int) -> Path:
+    """Its configuration, in a folder that is its storage too."""
+    work = wiring.work / f"orthanc-{sink}"
+    work.mkdir()
+    (work / "route.lua").write_text(
+        "function OnStoredInstance(id)\n  Delete(SendToModality(id, 'sink'))\nend\n"
+    )
+    settings = {
+        "DicomAet": sink,
+        "DicomPort": port,
+        "DicomModalities": {"sink": [sink, HOST, wiring.sinks[sink]]},
+        "MaximumPduLength": wiring.max_length(sink),
+        "HttpPort": page,
+        "AuthenticationEnabled": False,
+        "StorageDirectory": str(work),
+        "IndexDirectory": str(work),
+        "LuaScripts": [str(work / "route.lua")],
+        "OverwriteInstances": True,
+        "DicomAssociationCloseDelay": 0,  # or storescp, which serves one at a time, waits 5 s
+    }
+    file = work / "orthanc.json"
+    file.write_text(json.dumps(settings))
+    return file
 
 
 def _ulproxy(wiring: Wiring, stack: ExitStack) -> Variant:

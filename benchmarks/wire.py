@@ -73,7 +73,7 @@ def echo_rq(message_id: int) -> bytes:
     )
 
 
-def store_rq() -> bytes:
+def store_rq(instance: str = INSTANCE) -> bytes:
     """C-STORE-RQ with Message ID 1 as a command set; a data set follows."""
     return _command(
         (0x0002, _uid(CT_IMAGE)),
@@ -81,7 +81,7 @@ def store_rq() -> bytes:
         (0x0110, _us(1)),
         (0x0700, _us(0)),
         (0x0800, _us(0x0001)),
-        (0x1000, _uid(INSTANCE)),
+        (0x1000, _uid(instance)),
     )
 
 
@@ -150,12 +150,12 @@ def study(number: int) -> bytes:
     )
 
 
-def image(size: int) -> bytes:
+def image(size: int, instance: str = INSTANCE) -> bytes:
     """What stands before `size` bytes of pixels in a data set: what an archive files it by."""
     return b"".join(
         (
             _element(0x0008, 0x0016, b"UI", _uid(CT_IMAGE)),
-            _element(0x0008, 0x0018, b"UI", _uid(INSTANCE)),
+            _element(0x0008, 0x0018, b"UI", _uid(instance)),
             _element(0x0010, 0x0020, b"LO", b"BENCH "),
             _element(0x0020, 0x000D, b"UI", _uid(f"{INSTANCE}.1")),
             _element(0x0020, 0x000E, b"UI", _uid(f"{INSTANCE}.2")),
