@@ -80,7 +80,7 @@ class Day:
     study: Study
     statuses: dict[str, list[int]] = field(default_factory=dict)
     matches: list[Dataset] = field(default_factory=list)
-    reported: list[str] = field(default_factory=list)
+    reported: list[tuple[str, str]] = field(default_factory=list)
     ports: dict[str, list[int]] = field(default_factory=dict)
     committing: threading.Thread | None = None
 
@@ -183,7 +183,8 @@ def station_scp(day: Day, title: str, port: int) -> Iterator[None]:
     server.add_supported_context(COMMITMENT, scu_role=True, scp_role=True)
 
     def report(event: Any) -> tuple[Dataset, None]:
-        day.reported.append(event.event_information.RetrieveAETitle)
+        calling = event.assoc.requestor.ae_title
+        day.reported.append((calling, event.event_information.RetrieveAETitle))
         return failure(0x0110, COMMENT_A), None
 
     handlers = [

@@ -176,7 +176,8 @@ def test_each_side_is_told_names_of_its_own(day):
         match.ScheduledProcedureStepSequence[0].ScheduledStationAETitle for match in day.matches
     }
     assert stations == {names.STATION}
-    assert day.reported == [names.PACS_OF_A]
+    reported = [(names.PACS_OF_A, names.PACS_OF_A)]
+    assert day.reported == reported, "the result comes from whom the modality had asked"
 
 
 def test_nothing_of_a_reaches_b(day):
