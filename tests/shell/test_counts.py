@@ -12,6 +12,9 @@ import pytest
 from ulproxy.relay.admission import MemoryCounts
 from ulproxy.shell.counts import GROUP, SharedCounts
 
+# Nothing else runs in a process that tests have forked.
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+
 ALL, SOURCE, AE = ("all", ""), ("source", "10.0.0.1"), ("to", "PACS")
 
 
@@ -147,3 +150,15 @@ def test_a_table_without_room_says_so(more):
     assert counts.enter({keys[0]: 2}) is None
     counts.leave([keys[1]])
     assert counts.enter({("source", "new"): None}) is None
+
+
+def test_the_number_of_all():
+    counts = SharedCounts(2, GROUP)
+    assert counts.number(ALL) == 0
+    assert used(counts) == 0
+    for counts.place in range(2):
+        counts.enter({ALL: None})
+    assert counts.number(ALL) == 2
+    for number in range(GROUP):
+        counts.enter({("source", str(number)): None})
+    assert counts.number(AE) == 0

@@ -89,8 +89,8 @@ class Sessions:
         except OSError:  # reset before we looked
             sock.close()
             return
-        # Whoever hands the connections out spreads them evenly.
-        if self._pending.total * self._workers > self.border.policy.config.limits.pending:
+        # Our share of them, rounded up: connections are handed out evenly.
+        if self._pending.total > -(-self.border.policy.config.limits.pending // self._workers):
             self._pending.victim().shutdown("too many connections without an association")
 
     def _begin(self, session: Session) -> None:

@@ -90,7 +90,7 @@ class Supervisor:
         self._drain = drain
         self._loop_factory = loop_factory
         self._log = logger()
-        self._loop = asyncio.SelectorEventLoop(selectors.PollSelector())
+        self._loop: asyncio.AbstractEventLoop = asyncio.SelectorEventLoop(selectors.PollSelector())
         self._ports = Ports(self._loop, self._accepted, self._exhausted, announce)
         self._counts = SharedCounts(workers)
         self._company = Company(self._counts, workers, os.getpid())
