@@ -117,8 +117,8 @@ def _single(
     figure = Figure((WIDTH, 3.6))
     axes = figure.add_subplot()
     shown = _bars(axes, found, there, key, names)
-    axes.set_yscale("log")
     axes.set_ylim(min(shown) / 2, max(shown) * 2)
+    axes.set_yscale("log")
     axes.set_title(title, fontsize=10)
     return figure
 

@@ -6,7 +6,6 @@ medians: what is compared is always from the same minute.
 
 import json
 import statistics
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -104,13 +103,3 @@ def _figure(sample: Sample, name: str) -> float | None:
             figures["cpu"] / figures["bytes"] * GB if {"cpu", "bytes"} <= figures.keys() else None
         )
     return figures.get(name)
-
-
-def worst(values: Sequence[float | None]) -> float | None:
-    """The largest of those that there are."""
-    return max((value for value in values if value is not None), default=None)
-
-
-def best(values: Sequence[float | None]) -> float | None:
-    """The smallest of those that there are."""
-    return min((value for value in values if value is not None), default=None)

@@ -53,11 +53,8 @@ class Section:
 
 
 SECTIONS = (
-    Section(
-        "storescu to storescp, TCP_NODELAY=1",
-        ("big-", "ct-", "small-"),
-        ("wall", "cpu", "cpu_per_gb", "peak"),
-    ),
+    Section("Large objects, TCP_NODELAY=1", ("big-", "ct-"), ("wall", "cpu_per_gb", "peak")),
+    Section("Small objects, TCP_NODELAY=1", ("small-",), ("wall", "cpu", "peak")),
     Section("Stock DCMTK, Nagle's algorithm on", ("nagle-",), ("wall", "cpu")),
     Section("Associations at once", ("many-",), ("opened", "wall", "cpu", "each", "peak")),
     Section("Associations one after the other", ("setup-",), ("rate", "cpu")),

@@ -74,7 +74,7 @@ def test_a_goal_about_several_cases_is_judged_by_the_worst():
         ("ct-pdu64-dcmtk", "haproxy", {"wall": 1.0}),
         ("ct-pdu64-dcmtk", "ulproxy", {"wall": 1.2}),
     )
-    assert verdict(results, "wall, any transfer").value == "1.2"
+    assert verdict(results, "wall, any transfer").value == "1.2 (ct-pdu64-dcmtk)"
     assert verdict(results, "wall, any transfer").met is False
 
 
