@@ -231,7 +231,7 @@ def _ulproxy(wiring: Wiring, stack: ExitStack) -> Variant:
     config = wiring.work / "ulproxy.toml"
     config.write_text("\n".join([*tables, wiring.entries]))
     command = [sys.executable, "-m", "ulproxy", "run", str(config)]
-    command += ["--workers", str(wiring.workers)] if wiring.workers > 1 else []
+    command += ["--workers", str(wiring.workers)]
     began = time.perf_counter()
     process = stack.enter_context(Process(command, wiring.work / "ulproxy.log"))
     port = int(process.line("ready inside ").rpartition(":")[2])
