@@ -8,7 +8,7 @@ import socket
 
 from tests.shell.peers import eventually
 from tests.shell.relay import descriptors
-from ulproxy.shell.channel import MAX_MESSAGE, Channel, socket_pair
+from ulproxy.shell.channel import MAX_MESSAGE, Channel, socket_pair, unread
 
 
 class End:
@@ -51,6 +51,7 @@ async def test_a_descriptor_comes_along():
     await eventually(lambda: far.descriptors, "it is there")
     os.write(writing, b"something")
     assert os.read(far.descriptors[0], 99) == b"something"
+    assert not os.get_inheritable(far.descriptors[0])
     os.close(writing)
     os.close(far.descriptors[0])
     near.channel.close()
@@ -94,6 +95,23 @@ async def test_one_that_is_gone():
     await eventually(lambda: near.ends == 1, "it is told")
     near.channel.close()
     assert descriptors() == before
+
+
+async def test_what_one_has_not_heard_can_be_taken_back():
+    """By whoever has its end too, also where it has said something that nobody hears, and where it blocks."""
+    sock, other = socket_pair()
+    near = End(sock)
+    near.channel.send(b"one", sock.fileno())
+    near.channel.send(b"two")
+    other.send(b"unheard")
+    other.setblocking(True)
+    ((first, descriptor), second) = unread(other)
+    assert (first, second) == (b"one", (b"two", None))
+    assert descriptor is not None
+    os.close(descriptor)
+    assert list(unread(other)) == []
+    near.channel.close()
+    other.close()
 
 
 async def test_closed_by_what_is_received():

@@ -117,6 +117,7 @@ def test_what_one_that_dies_has_not_heard(owner):
     before = descriptors()
     owner.run_until(lambda: owner.crew.complete)
     (member,) = owner.crew.alive
+    member.tell(b"echo")
     member.tell(b"hang")
     owner.run_until(lambda: owner.messages[-1] == (0, b"now"))
     reading, writing = os.pipe()

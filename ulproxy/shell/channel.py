@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -17,6 +18,7 @@ from typing import Final
 MAX_MESSAGE: Final = 4096  # octets
 # Messages taken in one go, so that a flood of connections leaves the loop time for those that stand.
 _AT_ONCE: Final = 32
+_ONE: Final = socket.CMSG_LEN(4)  # octets: room for one descriptor
 
 
 def socket_pair() -> tuple[socket.socket, socket.socket]:
@@ -27,11 +29,18 @@ def socket_pair() -> tuple[socket.socket, socket.socket]:
 def unread(sock: socket.socket) -> Iterator[tuple[bytes, int | None]]:
     """What has been sent to this end and not been received; it does not block."""
     with suppress(BlockingIOError):
-        while True:
-            message, descriptors, _flags, _address = socket.recv_fds(sock, MAX_MESSAGE, 1)
-            if not message:
-                return
-            yield message, descriptors[0] if descriptors else None
+        while (received := _receive(sock))[0]:
+            yield received
+
+
+def _receive(sock: socket.socket) -> tuple[bytes, int | None]:
+    """An empty message is the end; raises OSError. A copy of the socket may block: this does not."""
+    flags = socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
+    message, ancillary, _flags, _address = sock.recvmsg(MAX_MESSAGE, _ONE, flags)
+    for level, kind, data in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            return message, int.from_bytes(data, sys.byteorder)
+    return message, None
 
 
 class Channel:
@@ -106,17 +115,15 @@ class Channel:
     def _readable(self) -> None:
         for _ in range(_AT_ONCE):
             try:
-                message, descriptors, _flags, _address = socket.recv_fds(
-                    self._socket, MAX_MESSAGE, 1
-                )
+                message, descriptor = _receive(self._socket)
             except BlockingIOError:
                 return
             except OSError:  # reset: it died with something unread
-                message, descriptors = b"", []
+                message, descriptor = b"", None
             if not message:
                 self.close()
                 self._closed()
                 return
-            self._received(message, descriptors[0] if descriptors else None)
+            self._received(message, descriptor)
             if self._socket.fileno() < 0:
                 return

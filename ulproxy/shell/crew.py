@@ -156,6 +156,7 @@ class Crew:
 
     def _fork(self, member: Member) -> None:
         member.began = self._loop.time()
+        member.handed = self._ended[member.place] = 0
         near, far = socket_pair()
         # One for us that came between fork and `_become` would be taken for one of the supervisor's.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _IGNORED)
@@ -170,7 +171,6 @@ class Crew:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         member.process, member.far = process, far
-        member.handed = self._ended[member.place] = 0
         member.channel = Channel(
             self._loop,
             near,
@@ -203,10 +203,10 @@ class Crew:
 
     def _bury(self, member: Member, code: int) -> None:
         process, untaken = member.process, list[Untaken]()
-        if member.channel is not None:
-            member.channel.close()
-        if member.far is not None:
+        if member.far is not None:  # before its other end is closed, which might reset it
             untaken = list(unread(member.far))
             member.far.close()
+        if member.channel is not None:
+            member.channel.close()
         member.process, member.channel, member.far, member.ready = 0, None, None, False
         self._owner.died(member, process, code, untaken)
