@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
+import threading
 from collections import deque
 from pathlib import Path
 
@@ -112,25 +114,35 @@ def test_a_folder_that_is_gone(tmp_path):
 
 @pytest.mark.parametrize("room", range(len("one\ntwo\nthree\n")))
 def test_a_full_disk(path, file, monkeypatch, room):
-    """Wherever it is full: what is written is kept, what is not waits, and no line is written in part."""
+    """Wherever it is full: whole lines are kept, the others wait, also for whoever else writes there."""
     disk = Disk(monkeypatch)
     file.write(deque())
     disk.room = room
     waiting = lines("one", "two", "three")
     with pytest.raises(OSError, match="No space"):
         file.write(waiting)
-    assert "one\ntwo\nthree\n".startswith(path.read_text())
-    assert len(path.read_text()) == room
+    kept = "one\ntwo\nthree\n"[:room].rpartition("\n")
+    assert path.read_text() == kept[0] + kept[1]
     with pytest.raises(OSError, match="No space"):
         file.write(waiting)
     disk.room = None
+    other = AuditFile(path)
+    other.write(lines("of another process"))
+    other.close()
     waiting += lines("four")
     file.write(waiting)
-    assert path.read_text() == "one\ntwo\nthree\nfour\n"
+    written = path.read_text().splitlines()
+    assert [line for line in written if line != "of another process"] == [
+        "one",
+        "two",
+        "three",
+        "four",
+    ]
+    assert len(written) == 5
 
 
 def test_a_full_disk_and_then_another_file(path, file, monkeypatch):
-    """A line that was begun in the file that was moved away is written whole into the new one."""
+    """A line that the file that was moved away had no room for is written into the new one."""
     disk = Disk(monkeypatch)
     file.write(lines("one"))
     disk.room = 2
@@ -140,7 +152,7 @@ def test_a_full_disk_and_then_another_file(path, file, monkeypatch):
     path.rename(path.with_suffix(".1"))
     disk.room = None
     file.write(waiting)
-    assert path.with_suffix(".1").read_text() == "one\ntw"
+    assert path.with_suffix(".1").read_text() == "one\n"
     assert path.read_text() == "two\nthree\n"
 
 
@@ -148,6 +160,20 @@ def test_what_an_earlier_process_could_not_complete_stays_alone(path, file):
     path.write_text("one\ntw")
     file.write(lines("three"))
     assert path.read_text() == "one\ntw\nthree\n"
+
+
+def test_one_writes_at_a_time(path, file):
+    """Whoever would write waits: a part of a line could not be taken back behind another one."""
+    file.write(lines("one"))
+    with path.open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        writing = threading.Thread(target=file.write, args=[lines("three")])
+        writing.start()
+        with path.open("ab") as appending:
+            appending.write(b"two\n")
+        assert path.read_text() == "one\ntwo\n"
+    writing.join()
+    assert path.read_text() == "one\ntwo\nthree\n"
 
 
 def test_what_is_no_regular_file(tmp_path):

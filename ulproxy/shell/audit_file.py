@@ -1,14 +1,16 @@
-"""The audit file: lines appended, whatever becomes of the file in the meantime.
+"""The audit file: lines appended, whatever becomes of the file in the meantime, by several processes.
 
 It is opened anew when its name means another file, so logrotate needs to tell nobody. A line that the disk
-took only a part of is completed when there is room, or written whole into the file that came in its place.
+took only a part of is taken back, and written whole when there is room.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 from collections import deque
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -22,31 +24,27 @@ class AuditFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._descriptor: int | None = None
-        self._begun = 0  # octets of the first waiting line that are in the file already
 
     crowding = ""  # a disk is full or not
 
     def write(self, waiting: deque[bytes]) -> None:
         """Appends lines, each with its end; those written are taken from `waiting`. Raises OSError."""
         descriptor = self._current()
-        while waiting:
-            some = [waiting[index] for index in range(min(len(waiting), AT_ONCE))]
-            some[0] = some[0][self._begun :]
-            written = os.write(descriptor, b"".join(some))
-            for line in some:
-                if written < len(line):
-                    self._begun += written
-                    break
-                written -= len(line)
-                waiting.popleft()
-                self._begun = 0
+        fcntl.flock(descriptor, fcntl.LOCK_EX)  # one worker at a time
+        try:
+            _end_line(descriptor)
+            while waiting:
+                written = _write_whole_lines(descriptor, b"".join(islice(waiting, AT_ONCE)))
+                while written:
+                    written -= len(waiting.popleft())
+        finally:
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
 
     def close(self) -> None:
         """By the thread that has used it."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
-        self._begun = 0
 
     def _current(self) -> int:
         """The file that has the name now."""
@@ -55,7 +53,6 @@ class AuditFile:
         if self._descriptor is None:
             flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
             self._descriptor = os.open(self._path, flags, 0o640)
-            _end_line(self._descriptor)
         return self._descriptor
 
     def _is_current(self, descriptor: int) -> bool:
@@ -65,8 +62,17 @@ class AuditFile:
             return False
 
 
+def _write_whole_lines(descriptor: int, lines: bytes) -> int:
+    """Octets of lines that are in the file now as a whole, and none of another one; raises OSError."""
+    written = os.write(descriptor, lines)
+    whole = lines.rfind(b"\n", 0, written) + 1
+    if whole < written:
+        os.ftruncate(descriptor, os.fstat(descriptor).st_size - written + whole)
+    return whole
+
+
 def _end_line(descriptor: int) -> None:
-    """A line that an earlier process could not complete shall not take the next one with it."""
+    """A line that a process could not complete, nor take back, shall not take the next one with it."""
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode) or not status.st_size:
         return
