@@ -236,6 +236,23 @@ def test_run_serves(file, monkeypatch, capsys):
     assert json.loads(result.stderr)["event"] == "hello"
 
 
+@pytest.mark.parametrize(
+    ("usable", "workers"), [({3}, 1), (set(range(8)), 8), (set(range(200)), 128)]
+)
+def test_a_worker_for_each_core(file, monkeypatch, usable, workers):
+    """That we may use; 128 at most."""
+    asked: list[int] = []
+
+    def serve(_path, _loaded, _drain, _announce, workers):
+        asked.append(workers)
+        return 0
+
+    monkeypatch.setattr("os.sched_getaffinity", lambda _process: usable)
+    monkeypatch.setattr("ulproxy.shell.process.serve", serve)
+    assert called("run", file).exit_code == 0
+    assert asked == [workers]
+
+
 def test_run_at_a_busy_port(file):
     with socket.create_server(("127.0.0.1", 0)) as busy:
         port = busy.getsockname()[1]

@@ -158,7 +158,7 @@ def store(client: Peer, pacs: Peer) -> None:
 
 @pytest.fixture(params=LOOPS)
 def command(request: pytest.FixtureRequest) -> list[str]:
-    return [sys.executable, "-c", LOOPS[request.param], "run"]
+    return [sys.executable, "-c", LOOPS[request.param], "run", "--workers", "1"]
 
 
 Start = Callable[..., "contextlib.AbstractContextManager[Running]"]

@@ -24,7 +24,7 @@ DRAIN = 3.0  # seconds for a relay to end by itself before it is killed
 LISTENERS = 2
 # Below what systems give to outgoing connections, which would take a port before the relay listens on it.
 UNASSIGNED = range(15000, 32000)
-COMMAND = (sys.executable, "-m", "ulproxy", "run")
+COMMAND = (sys.executable, "-m", "ulproxy", "run", "--workers", "1")
 
 
 class RelayError(Exception):
