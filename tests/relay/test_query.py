@@ -71,6 +71,33 @@ def test_who_answers_what(name, elements, expected):
 
 
 @pytest.mark.parametrize(
+    ("field", "completed", "failing", "expected"),
+    [
+        (wire.C_MOVE, 4, 0xC000, SUCCESS),
+        (wire.C_GET, 4, 0xCFFF, SUCCESS),
+        (wire.C_GET, 4, 0xA702, WARNING),  # it might have had some
+        (wire.C_MOVE, 0, 0xC000, WARNING),
+        (wire.C_FIND, 4, 0xC000, WARNING),
+    ],
+)
+def test_an_archive_that_has_none_of_it_may_say_that_it_cannot_process(
+    field, completed, failing, expected
+):
+    """Orthanc does; the retrieve is complete all the same, if another one had it."""
+    one = query(field)
+    one.answers["PACS"] = Answered(decoded(final(field, 1, SUCCESS, completed=completed)))
+    one.answers["OLD"] = Answered(decoded(final(field, 1, failing)))
+    assert status(one) == expected
+
+
+def test_an_archive_that_began_and_could_not_go_on_is_no_such():
+    one = query(wire.C_MOVE)
+    one.answers["PACS"] = Answered(decoded(final(wire.C_MOVE, 1, SUCCESS, completed=4)))
+    one.answers["OLD"] = Answered(decoded(final(wire.C_MOVE, 1, 0xC000, failed=1)))
+    assert status(one) == WARNING
+
+
+@pytest.mark.parametrize(
     ("statuses", "expected"),
     [
         ((SUCCESS,), SUCCESS),

@@ -7,6 +7,7 @@ import pytest
 from tests.relay import hospital, wire
 from tests.relay.playbook import (
     INBOUND,
+    Check,
     Playbook,
     accepted,
     connected,
@@ -147,6 +148,61 @@ def test_nobody_may_be_called():
         << send(INBOUND, rj(2, 3, 2))
         << StartTimer(INBOUND, Timer.ARTIM)
         >> counted(0)
+    )
+
+
+def taken():
+    """WS4 may have one association, and has it: somebody else is moving, say."""
+    one = border(TO_WS3, TO_WS4)()
+    callee = one.policy.ae("WS4")
+    assert callee is not None
+    one.taken = one.admission.enter_leg(callee)
+    return one
+
+
+GIVE_BACK = Check("WS4 is free", lambda _, one: one.admission.leave(one.taken), None)
+
+
+def test_a_limit_that_others_have_reached_is_waited_for():
+    """Their moves end; so it is tried once a second."""
+    assert (
+        Playbook(taken, peer=hospital.OUTSIDE)
+        >> quietly(accepted())
+        >> data(INBOUND, RQ)
+        << StopTimer(INBOUND, Timer.ARTIM)
+        << OpenTransport(WS3, FIRST)
+        << StartTimer(FIRST, Timer.CONNECT)
+        << StartTimer(INBOUND, Timer.PATIENCE)
+        << StartTimer(INBOUND, Timer.PATIENCE)
+        >> expired(INBOUND, Timer.PATIENCE)
+        << StartTimer(INBOUND, Timer.PATIENCE)
+        >> GIVE_BACK
+        >> expired(INBOUND, Timer.PATIENCE)
+        << OpenTransport(WS4, SECOND)
+        << StartTimer(SECOND, Timer.CONNECT)
+    )
+
+
+def test_a_c_store_waits_for_the_limit_too_but_not_for_ever():
+    script = (
+        Playbook(taken, peer=hospital.OUTSIDE)
+        >> quietly(accepted(), data(INBOUND, RQ), *answers(FIRST), data(FIRST, RELEASE_RP))
+        >> expired(INBOUND, Timer.PATIENCE)
+        << StartTimer(INBOUND, Timer.PATIENCE)
+        << StopTimer(INBOUND, Timer.PATIENCE)
+        << StartTimer(INBOUND, Timer.IDLE)
+        << send(INBOUND, hospital.relayed_ac("HOSP_A", "PACS", (Given(1), Given(3))))
+        >> data(INBOUND, stored(MOVE_4) + OBJECT)
+        << StartTimer(INBOUND, Timer.PATIENCE)
+        << StartTimer(INBOUND, Timer.PATIENCE)
+    )
+    for _ in range(shared.MAX_TRIES - 3):
+        script = script >> expired(INBOUND, Timer.PATIENCE) << StartTimer(INBOUND, Timer.PATIENCE)
+    assert (
+        script
+        >> expired(INBOUND, Timer.PATIENCE)
+        << logged("message refused", status="0110H")
+        << send(INBOUND, done(1, 0x0110))
     )
 
 

@@ -39,7 +39,8 @@ class Member:
         self.leg: Leg | None = None
         self.accepted: dict[int, str] | None = None
         self.failure = ""
-        self.again = False  # to be called when the one before has left
+        self.again = False  # to be called when the one before has left, or the limit allows
+        self.tries = 0  # how often in a row the limit has not allowed it
 
     @property
     def name(self) -> str:
@@ -223,10 +224,14 @@ class SeveralLegs(Conduct):
             return False
         opened = ends.open_one(member.forward, proposal)
         if isinstance(opened, str):
-            member.failure = opened
-            return False
-        member.leg, member.accepted = opened, None
+            return self._limited(member, opened)
+        member.leg, member.accepted, member.tries = opened, None, 0
         return True
+
+    def _limited(self, member: Member, text: str) -> bool:
+        """A limit is reached: whether to try again."""
+        member.failure = text
+        return False
 
     def _proposal(self, forward: Forward) -> AAssociateRQ | None:
         ends = self._ends

@@ -12,6 +12,7 @@ _COMPLETED: Final = (
     Element.NUMBER_OF_FAILED_SUB_OPERATIONS,
     Element.NUMBER_OF_WARNING_SUB_OPERATIONS,
 )
+_UNABLE_TO_PROCESS: Final = 0xC
 _REMAINING: Final = Element.NUMBER_OF_REMAINING_SUB_OPERATIONS
 # One after the other: the C-STOREs of a C-GET come on the same association, and their counts are added up.
 _RETRIEVALS: Final = frozenset({int(CommandField.C_GET_RQ), int(CommandField.C_MOVE_RQ)})
@@ -75,7 +76,11 @@ class Query:
     def final(self) -> CommandSet:
         """What the group answers as a whole: a failure if all failed, a warning if some did."""
         answers = [answer.command for answer in self.answers.values()]
-        statuses = [command.unsigned(Element.STATUS) for command in answers]
+        statuses = [
+            answer.command.unsigned(Element.STATUS)
+            for answer in self.answers.values()
+            if not self._has_none_of_it(answer)
+        ]
         command = response(self.message.command, Status.SUCCESS)
         changes: dict[Element, str | int | None] = {Element.STATUS: self._status(statuses)}
         if self.retrieves and any(_COMPLETED[0] in answer for answer in answers):
@@ -89,6 +94,12 @@ class Query:
     def failed(self) -> list[str]:
         """The instances that were not retrieved, of all members that say so."""
         return [uid for answer in self.answers.values() for uid in answer.failed]
+
+    def _has_none_of_it(self, answer: Answered) -> bool:
+        """Whether an archive says "unable to process", as some then do, while another one has it."""
+        says = answer.command.unsigned(Element.STATUS) >> 12 == _UNABLE_TO_PROCESS
+        tried = any(answer.command.unsigned(element) for element in _COMPLETED)
+        return self.retrieves and says and not tried and self._sum(_COMPLETED[0]) > 0
 
     def _status(self, statuses: list[int]) -> int:
         if self.cancelled or int(Status.CANCEL) in statuses:

@@ -35,6 +35,7 @@ from ulproxy.relay.verdict import Collect, Hold, Pass, Respond, Verdict
 # AEs that are asked at once what they accept; what others accept shows when something comes for them.
 MAX_PROBED: Final = 32
 _MODEST: Final = 16384  # the maximum length that is told before any AE has said its own, in bytes
+MAX_TRIES: Final = 10  # one a second, where a limit is reached
 MAX_REPORTS: Final = 16  # storage commitment results that wait for the AE that asked to be called
 _C_STORE_RQ: Final = int(CommandField.C_STORE_RQ)
 _N_EVENT_REPORT_RQ: Final = int(CommandField.N_EVENT_REPORT_RQ)
@@ -71,21 +72,38 @@ class ByMessage(SeveralLegs):
 
     def start(self) -> None:
         """Asks everybody that something is being moved to."""
-        for forward in self._decision.candidates[:MAX_PROBED]:
-            member = self._know(forward)
-            if not self._call(member):
-                self._last_failure = Failure(member.failure, LOCAL_LIMIT_EXCEEDED)
+        for member in [self._know(one) for one in self._decision.candidates[:MAX_PROBED]]:
+            self._call(member)
         if len(self._members) > 1:
             self._ends.effects.append(StartTimer(End.INBOUND, Timer.PATIENCE))
         self._candidates_changed(None)
 
     def impatient(self) -> None:
         """Who has not answered is called when something comes for it; who is idle is let go."""
+        self._try_again()
         if self._ends.inbound.association.state is State.Sta3:
             self._impatient = True
             self._candidates_changed(None)
         elif self._awaited is not None and self._awaited.connecting:
             self._let_go_idle()
+
+    def _limited(self, member: Member, text: str) -> bool:
+        """Others that move at the same time may have what the limit allows: theirs will end."""
+        member.tries += 1
+        alone = self._ends.inbound.association.state is State.Sta3 and len(self._members) == 1
+        if member.tries <= MAX_TRIES and not alone:
+            member.again = True
+            self._ends.effects.append(StartTimer(End.INBOUND, Timer.PATIENCE))
+            return True
+        member.tries = 0
+        self._last_failure = Failure(text, LOCAL_LIMIT_EXCEEDED)
+        return super()._limited(member, text)
+
+    def _try_again(self) -> None:
+        for member in self._members.values():
+            if member.again:
+                member.again = False
+                self._call(member)
 
     def _let_go_idle(self) -> None:
         """Two archives that wait for what the other one keeps would wait for ever."""
