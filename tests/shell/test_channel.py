@@ -56,7 +56,7 @@ async def test_a_descriptor_comes_along():
     os.close(far.descriptors[0])
     near.channel.close()
     far.channel.close()
-    assert descriptors() == before
+    assert descriptors() <= before
 
 
 async def test_one_that_does_not_listen():
@@ -94,7 +94,7 @@ async def test_one_that_is_gone():
     near.channel.send(b"too late")
     await eventually(lambda: near.ends == 1, "it is told")
     near.channel.close()
-    assert descriptors() == before
+    assert descriptors() <= before
 
 
 async def test_what_one_has_not_heard_can_be_taken_back():

