@@ -8,6 +8,8 @@ import json
 import os
 import re
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -24,6 +26,7 @@ from tests.end_to_end.wire import (
     associate_rq,
 )
 from tests.end_to_end.working import Running, gone, working
+from tests.pki import self_signed
 from tests.shell.relay import ONE, config
 
 Start = Callable[..., "contextlib.AbstractContextManager[Running]"]
@@ -164,6 +167,30 @@ def test_reload_that_changes_nothing(start):
                 another.works()
                 another.release()
         assert running.lines("reloaded") == []
+
+
+def test_the_certificates_in_force(start, tmp_path):
+    """All workers have them, also one that comes when the files are gone."""
+    server = self_signed(tmp_path, "server")
+    context = ssl.create_default_context(cafile=server.pem)
+    tls = {"certificate": str(server.pem), "key": str(server.key)}
+
+    def handshakes(running: Running) -> None:
+        for _ in range(2):
+            plain = socket.create_connection(("127.0.0.1", running.ports["west"]), 30)
+            with context.wrap_socket(plain, server_hostname="localhost") as secured:
+                assert secured.version() == "TLSv1.3"
+
+    with start() as running:
+        running.reload(lambda table: table["listener"][1].update(tls=tls))
+        running.says("reloaded")
+        handshakes(running)
+        server.pem.unlink()
+        server.key.unlink()
+        running.kill(running.workers[0])
+        handshakes(running)
+        running.says("connection ended", 4)
+        assert len({line["worker"] for line in running.lines("connection ended")}) == 3
 
 
 def test_drain(start):
