@@ -102,7 +102,7 @@ def test_a_repository_that_does_not_like_us_has_not_got_it(authority, version):
     context = authority.context("repository", ask=True)
     context.minimum_version = context.maximum_version = version
     with repositories.TlsRepository(context) as repository:
-        refused = pytest.raises(OSError, match=r"(?i)alert|reset|closed|EOF")
+        refused = pytest.raises(OSError, match=r"(?i)alert|reset|closed|EOF|does not take")
         with refused, contextlib.closing(connected(repository, AeTls(ca=authority.path))) as way:
             way.send(MESSAGES[:1])
         assert repository.received == []
