@@ -236,20 +236,16 @@ def test_run_serves(file, monkeypatch, capsys):
     assert json.loads(result.stderr)["event"] == "hello"
 
 
-@pytest.mark.parametrize(
-    ("usable", "workers"), [({3}, 1), (set(range(8)), 8), (set(range(200)), 128)]
-)
-def test_a_worker_for_each_core(file, monkeypatch, usable, workers):
-    """That we may use; 128 at most."""
+@pytest.mark.parametrize(("options", "workers"), [((), 1), (("--workers", "8"), 8)])
+def test_how_many_processes_serve(file, monkeypatch, options, workers):
     asked: list[int] = []
 
     def serve(_path, _loaded, _drain, _announce, workers):
         asked.append(workers)
         return 0
 
-    monkeypatch.setattr("os.sched_getaffinity", lambda _process: usable)
     monkeypatch.setattr("ulproxy.shell.process.serve", serve)
-    assert called("run", file).exit_code == 0
+    assert called("run", file, *options).exit_code == 0
     assert asked == [workers]
 
 

@@ -6,7 +6,6 @@ Exit codes: 0 done or allowed, 1 failed or refused, 2 a mistake in the call or i
 from __future__ import annotations
 
 import ipaddress
-import os
 import sys
 from pathlib import Path
 from typing import Final, NoReturn
@@ -31,13 +30,6 @@ from ulproxy.watch.log import LogFormat, configure
 MAX_WORKERS: Final = 128  # as many again may be about to end
 
 
-def cores() -> int:
-    """Workers by default; elsewhere than on Linux there is no more than one."""
-    if hasattr(os, "sched_getaffinity"):
-        return min(len(os.sched_getaffinity(0)), MAX_WORKERS)
-    return 1
-
-
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(ulproxy.__version__, prog_name="ulproxy")
 def main() -> None:
@@ -53,8 +45,9 @@ for group in GROUPS:
 @click.option(
     "--workers",
     type=click.IntRange(1, MAX_WORKERS),
-    default=cores,
-    help="Processes that serve.  [default: one for each core that we may use]",
+    default=1,
+    show_default=True,
+    help="Processes that serve.",
 )
 @click.option(
     "--drain",
