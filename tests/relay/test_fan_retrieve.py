@@ -190,6 +190,18 @@ def test_a_c_cancel_goes_to_all_that_were_asked():
     )
 
 
+def test_a_c_cancel_on_another_context_goes_on_that_of_its_request():
+    """A member may not have accepted the other one."""
+    cancel = command(FIND, wire.cancel_rq(1))
+    assert (
+        both()
+        >> quietly(data(INBOUND, find()))
+        >> data(INBOUND, command(MOVE, wire.cancel_rq(1)))
+        << send(FIRST, cancel)
+        << send(SECOND, cancel)
+    )
+
+
 def test_after_a_c_cancel_nobody_else_is_asked():
     cancel = command(MOVE, wire.cancel_rq(1))
     counts = {"remaining": 2, "completed": 1, "failed": 0, "warning": 0}

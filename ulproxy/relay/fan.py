@@ -177,9 +177,8 @@ class FanOut(SeveralLegs):
                 continue
             verdict = member.gate.judge(End.INBOUND, message)
             if isinstance(verdict, Pass):
-                self._exchange.deliver(
-                    self._ends.inbound, member.leg, message.context_id, verdict, b""
-                )
+                context_id = query.message.context_id  # whichever it came on
+                self._exchange.deliver(self._ends.inbound, member.leg, context_id, verdict, b"")
         return Collect(lambda _: self._ask(query))
 
     # From the members

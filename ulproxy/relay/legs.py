@@ -125,7 +125,8 @@ class SeveralLegs(Conduct):
     def _answer(self, message: Message) -> Verdict:
         """A response goes to who has asked, a C-CANCEL-RQ to who was asked."""
         for member in self._members.values():
-            if member.leg is not None and member.gate.expects(End.INBOUND, message.command):
+            spoken = message.context_id in (member.accepted or ())
+            if member.leg and spoken and member.gate.expects(End.INBOUND, message.command):
                 self._send_to(member.leg)
                 return member.gate.judge(End.INBOUND, message)
         return Drop("nothing that was asked here")

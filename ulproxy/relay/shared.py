@@ -103,7 +103,8 @@ class ByMessage(SeveralLegs):
         for member in self._members.values():
             if member.again:
                 member.again = False
-                self._call(member)
+                if not self._call(member):
+                    self._retry_reports()
 
     def _let_go_idle(self) -> None:
         """Two archives that wait for what the other one keeps would wait for ever."""

@@ -1,0 +1,285 @@
+"""Peers on several legs that say legal things, illegal things and halves of things, in any order.
+
+What must hold after each step is in several.py; hypothesis looks for a conversation after which it does not.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Final
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from tests.relay import groups, wire
+from tests.relay.playbook import INBOUND
+from tests.relay.several import COMMIT, ECHO, FIND, GET, MOVE, SETTINGS, STORE, Setting, Several
+from tests.relay.test_join_machine import ODDITIES, PIECES
+from tests.relay.wire import Given, p_data, pdv
+from tests.relay.world import RESPONSE, items, number_of
+from ulproxy.relay.effects import End, Timer
+
+ALL: Final = 1 << 20
+QUIET: Final = 20  # steps before anybody who is not hostile does anything but talk
+LEGS: Final = st.integers(1, 6).map(End.leg)
+ENDS: Final = st.just(INBOUND) | LEGS
+NUMBERS: Final = st.sampled_from([1, 1, 2, 5])
+LENGTHS: Final = st.sampled_from([0, 16384, 64, 512])
+ORIGINATORS: Final = st.sampled_from(
+    [None, ("HOSP_A", 5), ("HOSP_A", 0xFFFF), ("HA_WS1", 6), ("PACS", 5), ("HOSP_A", 77)]
+)
+STATUSES: Final = st.sampled_from([0, 0, 0xFF00, 0xA700, 0xB000, 0xFE00])
+INSTANCES: Final = st.sampled_from(["1.2.3", "1.2.3", "1.2.3", "../1"])
+COMMENT: Final = {wire.ERROR_COMMENT: b"inside"}
+
+
+@st.composite
+def asked(draw, setting: Setting, end: End) -> tuple[int, wire.Elements]:
+    """A request, or a C-CANCEL-RQ, of one of the ends, and its context."""
+    number, instance = draw(NUMBERS), draw(INSTANCES)
+    store = wire.store_rq(number, instance, originator=draw(ORIGINATORS))
+    echo = wire.echo_rq(number)
+    if end is not INBOUND:
+        choices = [(STORE, store), (STORE, store), (ECHO, echo), (FIND, wire.cancel_rq(number))]
+    elif setting.name == "shared":
+        report = wire.request(wire.N_EVENT_REPORT, number, wire.COMMITMENT, data=True)
+        choices = [(STORE, store)] * 4 + [(COMMIT, report), (ECHO, echo)]
+        choices.append((STORE, wire.cancel_rq(number)))
+    else:
+        target = draw(st.sampled_from(["WS1", "WS1", "WS3", "NOBODY"]))
+        choices = [
+            (FIND, wire.find_rq(number)),
+            (FIND, wire.find_rq(number)),
+            (MOVE, wire.move_rq(number, target)),
+            (GET, wire.get_rq(number)),
+            (ECHO, echo),
+            (STORE, store),
+            (draw(st.sampled_from([FIND, MOVE, GET])), wire.cancel_rq(number)),
+        ]
+    return draw(st.sampled_from(choices))
+
+
+@st.composite
+def data_sets(draw, context_id: int, pad: int, room: int) -> bytes:
+    """(0010,4000), which no relay changes, with a number of its own in it; in fragments that fit."""
+    value = f"{pad:08d}".encode() * draw(st.integers(1, 4))
+    raw = bytes.fromhex("10000040") + len(value).to_bytes(4, "little") + value
+    if context_id == COMMIT:
+        uid = draw(st.sampled_from([b"1.2.3\0", b"1.2.5\0", b"1.2.9\0"]))
+        raw = bytes.fromhex("0800951106000000") + uid + raw
+    cuts = draw(st.lists(st.sampled_from(range(0, len(raw), 2)), max_size=2))
+    edges = sorted([*cuts, *range(0, len(raw), room), len(raw)])
+    parts = [raw[a:b] for a, b in pairwise(edges)]
+    pdvs = [pdv(context_id, 2 * (i == len(parts) - 1), part) for i, part in enumerate(parts)]
+    if sum(map(len, pdvs)) <= room and draw(st.booleans()):
+        return p_data(*pdvs)
+    return b"".join(map(p_data, pdvs))
+
+
+@st.composite
+def answers(draw, proposed: list[tuple[int, list[str]]]) -> bytes:
+    """An A-ASSOCIATE-AC, or what an AE says instead."""
+    if draw(st.integers(0, 9)) == 0:
+        return draw(st.sampled_from([wire.rj(1, 1, 7), wire.abort(0, 0), wire.ac([Given(99)])]))
+    given = []
+    for context_id, syntaxes in proposed:
+        if draw(st.integers(0, 7)):
+            given.append(Given(context_id, 0, draw(st.sampled_from(syntaxes))))
+        else:
+            given.append(Given(context_id, 3))
+    return wire.ac(given, draw(LENGTHS), [groups.ROLE])
+
+
+class Machine(RuleBasedStateMachine):
+    """Each end has an outbox of what it has begun to say; the network delivers pieces of it."""
+
+    world: Several
+    setting: Setting
+    hostile = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.outbox: dict[End, bytearray] = {}
+        self.pads = 0
+        self.steps = 0
+        self.answered: set[int] = set()
+
+    @initialize(
+        setting=st.sampled_from(SETTINGS),
+        how_far=st.sampled_from([3, 3, 3, 3, 1, 2]),
+        hostile=st.sampled_from([False, False, True]),
+        length=LENGTHS,
+        data=st.data(),
+    )
+    def begin(self, setting, how_far, hostile, length, data):
+        self.setting, self.hostile = setting, hostile
+        self.world = Several(setting)
+        titles = setting.called, setting.calling
+        self.put(INBOUND, wire.rq(*titles, setting.contexts, length, setting.roles))
+        self.deliver(INBOUND, ALL)
+        for end in [*self.world.ends][1:how_far]:
+            self.serve(end, data)
+
+    def put(self, end: End, said: bytes) -> None:
+        self.outbox.setdefault(end, bytearray()).extend(said)
+
+    def deliver(self, end: End, size: int) -> None:
+        self.steps += 1
+        if end in self.world.ends and self.world.join.on_hold(end):
+            return
+        box = self.outbox.setdefault(end, bytearray())
+        piece = bytes(box[:size])
+        del box[:size]
+        self.world.say(end, piece)
+
+    def room(self, sender: End) -> int:
+        """How much of a message fits into one PDU of this end, as the relay has told it."""
+        for _, body in self.world.ends[sender].to.controls[:1]:
+            for kind, content in items(body[68:]):
+                if kind == 0x50:
+                    for number, value in items(content):
+                        if number == 0x51:
+                            return (int.from_bytes(value, "big") or 1 << 16) - 6
+        return 16378
+
+    def proposed(self, end: End) -> list[tuple[int, list[str]]]:
+        contexts = []
+        for _, body in self.world.ends[end].to.controls[:1]:
+            for kind, content in items(body[68:]):
+                if kind == 0x20:
+                    names = [v.decode() for number, v in items(content[4:]) if number == 0x40]
+                    contexts.append((content[0], names))
+        return contexts
+
+    def message(self, end: End, context_id: int, said: wire.Elements, data) -> None:
+        self.pads += 1
+        room = self.room(end)
+        self.put(end, wire.commands_of(context_id, wire.command_set(said), room))
+        if said[wire.DATA_SET_TYPE] != wire.NO_DATA:
+            self.put(end, data.draw(data_sets(context_id, self.pads, room)))
+
+    def serve(self, end: End, data) -> None:
+        """An AE is connected to and answers."""
+        self.world.connect(end)
+        if proposed := self.proposed(end):
+            self.put(end, data.draw(answers(proposed)))
+            self.deliver(end, ALL)
+
+    def connecting(self) -> list[End]:
+        return [end for end, one in self.world.ends.items() if one.connecting]
+
+    @precondition(lambda self: self.connecting())
+    @rule(data=st.data(), whole=st.sampled_from([True, True, True, False]))
+    def open(self, data, whole):
+        end = data.draw(st.sampled_from(self.connecting()))
+        if whole:
+            self.serve(end, data)
+        else:
+            self.world.connect(end)
+
+    @rule(end=ENDS, data=st.data(), size=PIECES)
+    def talk(self, end, data, size):
+        one = self.world.ends.get(end)
+        if one is None or not one.open or (not one.contexts and not self.hostile):
+            return
+        context_id, said = data.draw(asked(self.setting, end))
+        self.message(end, context_id, said, data)
+        self.deliver(end, size)
+
+    @rule(end=ENDS, status=STATUSES, size=PIECES, data=st.data(), more=st.booleans())
+    def respond(self, end, status, size, data, more):
+        """To the oldest request that it has heard whole and not answered finally."""
+        one = self.world.ends.get(end)
+        if one is None or not one.open:
+            return
+        for message in one.to.messages:
+            if not message.complete or id(message) in self.answered or message.field & RESPONSE:
+                continue
+            if status != 0xFF00:
+                self.answered.add(id(message))
+            if message.field == wire.C_CANCEL:
+                return
+            number, found = number_of(message), status == 0xFF00 and message.field == wire.C_FIND
+            answer = wire.response(message.field, number, None, status, data=found)
+            self.message(end, message.context_id, answer | (COMMENT if more else {}), data)
+            self.deliver(end, size)
+            return
+
+    @rule(end=ENDS, size=PIECES)
+    def network(self, end, size):
+        for _ in range(100 if size < 10 else 1):
+            self.deliver(end, size)
+
+    @rule(end=ENDS, data=st.data(), left=st.sampled_from([1, 2, 7, 15, 28]))
+    def begin_object(self, end, data, left):
+        """A C-STORE of which the last bytes are still to come."""
+        one = self.world.ends.get(end)
+        if one is None or STORE not in one.contexts:
+            return
+        self.deliver(end, ALL)
+        self.message(end, STORE, wire.store_rq(1, originator=("HOSP_A", 5)), data)
+        self.deliver(end, len(self.outbox[end]) - left)
+
+    @rule(end=ENDS, number=NUMBERS)
+    def ask_in_vain(self, end, number):
+        """Something that the relay answers itself."""
+        one = self.world.ends.get(end)
+        if one is not None and STORE in one.contexts:
+            asked = wire.command_set(wire.request(wire.N_GET, number, wire.PRINTER))
+            self.put(end, wire.commands_of(STORE, asked, self.room(end)))
+            self.deliver(end, ALL)
+
+    @rule(what=st.sampled_from(["ends", "cut", "begins", "told", "told", "patience"]))
+    def elsewhere(self, what):
+        match what:
+            case "begins":
+                self.world.begin_move()
+            case "told":
+                self.world.moves_ended()
+            case "patience":
+                self.world.expire(INBOUND, Timer.PATIENCE)
+            case _ if self.steps > QUIET:
+                self.world.end_move(cut=what == "cut")
+
+    @precondition(lambda self: self.hostile or self.steps > QUIET)
+    @rule(end=ENDS, data=st.data(), timer=st.sampled_from(Timer))
+    def trouble(self, end, data, timer):
+        one = self.world.ends.get(end)
+        if one is None:
+            return
+        kinds = ["release", "release", "odd", "lose", "expire", "stop"]
+        match data.draw(
+            st.sampled_from(kinds if end is not INBOUND or self.hostile else kinds[:1])
+        ):
+            case "release":
+                asked = [kind for kind, _ in one.to.controls][-1:] == [5]
+                choices = [wire.RELEASE_RQ, *[wire.RELEASE_RP] * (1 + 3 * asked)]
+                self.put(end, data.draw(st.sampled_from(choices)))
+                self.deliver(end, ALL)
+            case "odd":
+                self.put(end, data.draw(st.sampled_from(ODDITIES)))
+                self.deliver(end, data.draw(PIECES))
+            case "lose":
+                self.world.lose(end)
+            case "expire":
+                self.world.expire(end, timer)
+            case "stop" if self.hostile:
+                self.world.shut_down()
+
+    @rule(end=LEGS)
+    def release_answered(self, end):
+        """Most peers answer an A-RELEASE-RQ at once."""
+        one = self.world.ends.get(end)
+        if one is not None and one.open and [kind for kind, _ in one.to.controls][-1:] == [5]:
+            self.deliver(end, ALL)
+            self.put(end, wire.RELEASE_RP)
+            self.deliver(end, ALL)
+
+    def teardown(self):
+        if hasattr(self, "world"):
+            self.world.finish()
+
+
+TestMachine = Machine.TestCase
+TestMachine.settings = settings(stateful_step_count=60)
