@@ -21,7 +21,7 @@ from benchmarks.machine import machine
 from benchmarks.memory import memory
 from benchmarks.micro import micro
 from benchmarks.queries import queries
-from benchmarks.results import Results
+from benchmarks.results import Results, read
 from benchmarks.scale import configuration, workers
 from benchmarks.secure import tls
 from benchmarks.suite import Outcome, Setting
@@ -48,10 +48,13 @@ SUITES: tuple[Callable[[Setting], Iterator[Outcome]], ...] = (
 @click.option("--cases", default="*", help="Patterns of keys: 'big-*,setup-1'.  [default: all]")
 @click.option("--variants", default=",".join(VARIANTS), show_default=True)
 @click.option("--quick", is_flag=True, help="A little of everything, once, to see that it runs.")
+@click.option("--update", is_flag=True, help="Keep the other cases that the JSON file has.")
 @click.option(
     "--json", "output", type=click.Path(path_type=Path), help="Write all figures to this file."
 )
-def main(*, rounds: int, cases: str, variants: str, quick: bool, output: Path | None) -> None:
+def main(
+    *, rounds: int, cases: str, variants: str, quick: bool, update: bool, output: Path | None
+) -> None:
     """Measure ulproxy beside a direct connection, HAProxy, nginx, Orthanc and pynetdicom."""
     signal.signal(signal.SIGTERM, _terminate)
     names = variants.split(",")
@@ -71,16 +74,30 @@ def main(*, rounds: int, cases: str, variants: str, quick: bool, output: Path | 
             quick=quick,
             progress=status.update,
         )
-        for suite in SUITES:
-            measured = Results()
-            for outcome in suite(setting):
-                found.add(outcome)
-                measured.add(outcome)
-            for grid in grids(measured):
-                console.print(terminal(grid))
-    if output:
-        found.write(output)
+        try:
+            for suite in SUITES:
+                _show(console, suite(setting), found)
+        finally:  # what was measured until somebody lost patience is worth keeping
+            if output:
+                _write(found, output, update=update)
     sys.exit(0 if _conclude(console, found, quick=quick) else 1)
+
+
+def _show(console: Console, outcomes: Iterator[Outcome], found: Results) -> None:
+    """Add them to what was found; the tables of them."""
+    measured = Results()
+    for outcome in outcomes:
+        found.add(outcome)
+        measured.add(outcome)
+    for grid in grids(measured, spread=False):
+        console.print(terminal(grid))
+
+
+def _write(found: Results, output: Path, *, update: bool) -> None:
+    everything = read(output) if update and output.exists() else found
+    if everything is not found:
+        everything.update(found)
+    everything.write(output)
 
 
 def _conclude(console: Console, found: Results, *, quick: bool) -> bool:

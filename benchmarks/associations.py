@@ -34,11 +34,14 @@ def associations(setting: Setting) -> Iterator[Outcome]:
     """All open at once, with 2000 small objects over them; then set-up rates."""
     at_once = (10,) if setting.quick else (1, 10, 100, 1000)
     objects, count = (10, 8) if setting.quick else (OBJECTS, 512)
+    resident: dict[
+        str, int
+    ] = {}  # by variant, after its first association: what a round frees is kept
     cases = [
         Case(
             f"many-{number}",
             f"{objects} objects of 3 KB over {number} associations at once",
-            _many(number, objects),
+            _many(number, objects, resident),
             rounds=ROUNDS,
             without=NO_CROWDS,
         )
@@ -84,21 +87,21 @@ def _cycles(count: int, at_once: int) -> Measure:
     return lambda way: load("cycles", way, SINK, count, at_once)
 
 
-def _many(number: int, objects: int) -> Measure:
+def _many(number: int, objects: int, resident: dict[str, int]) -> Measure:
     def send(way: Variant) -> Figures:
         load("cycles", way, SINK, 1, 1)  # what the first association costs is not of each
         process = way.processes.get(SINK)
-        before = process.resident() if process else 0
+        before = resident.setdefault(way.name, process.resident() if process else 0)
         arguments = [str(way.ports[SINK]), SINK, str(number), str(objects)]
         with metered(way, SINK) as figures, _sender(arguments) as sender:
             _line(sender)
-            resident = process.resident() if process else 0
+            opened = process.resident() if process else 0
             answer, said = sender.communicate("go\n", timeout=LOAD_SECONDS)
             if sender.returncode:
                 raise PeerError(said[-1000:])
             figures.update(json.loads(answer))
         if process:
-            figures |= {"before": before, "open": resident, "each": (resident - before) / number}
+            figures |= {"before": before, "open": opened, "each": (opened - before) / number}
         return figures
 
     return send

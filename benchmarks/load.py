@@ -21,6 +21,7 @@ from benchmarks import wire
 HOST = "127.0.0.1"
 TIMEOUT = 120.0
 MAX_LENGTH = 16384
+EXPLICIT = 2**32  # bytes that no element of explicit length can have
 SMALL = 3000  # bytes of pixels
 BUNDLE = 8 * 2**20  # bytes of PDUs that are encoded once and sent again and again
 LAST_COMMAND = wire.COMMAND | wire.LAST
@@ -34,11 +35,18 @@ class LoadError(Exception):
 class Requestor:
     """One association on a blocking socket."""
 
-    def __init__(self, port: int, called: str, abstract: str, max_length: int = MAX_LENGTH) -> None:
+    def __init__(
+        self,
+        port: int,
+        called: str,
+        abstract: str,
+        max_length: int = MAX_LENGTH,
+        transfer: str = wire.EXPLICIT_LITTLE,
+    ) -> None:
         self.peer = socket.create_connection((HOST, port), TIMEOUT)
         self.peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._stream = self.peer.makefile("rb")
-        self.peer.sendall(wire.associate_rq(called, abstract, max_length))
+        self.peer.sendall(wire.associate_rq(called, abstract, max_length, transfer))
 
     def established(self) -> Self:
         """The acceptor has accepted."""
@@ -94,10 +102,25 @@ def encoded(size: int, pdu: int, instance: str = wire.INSTANCE) -> list[tuple[by
     return blocks
 
 
+def endless(size: int, pdu: int) -> list[tuple[bytes, int]]:
+    """The same with at least `size` bytes of encapsulated pixels: an explicit length ends at 4 GB."""
+    fragment = pdu - wire.PDV_HEADER.size - len(wire.item_header(0))
+    item = wire.data_pdu(1, 0, wire.item_header(fragment) + bytes(fragment))
+    number = BUNDLE // pdu
+    return [
+        (wire.data_pdu(1, LAST_COMMAND, wire.store_rq()), 1),
+        (wire.data_pdu(1, 0, wire.encapsulated()), 1),
+        (item * number, -(-size // (fragment * number))),
+        (wire.data_pdu(1, wire.LAST, wire.sequence_end()), 1),
+    ]
+
+
 def store(port: int, called: str, pdu: int, count: int, size: int) -> dict[str, float]:
     """So many objects, one after the other."""
-    blocks = encoded(size, pdu)
-    requestor = Requestor(port, called, wire.CT_IMAGE, pdu).established()
+    explicit = size < EXPLICIT
+    blocks = encoded(size, pdu) if explicit else endless(size, pdu)
+    transfer = wire.EXPLICIT_LITTLE if explicit else wire.JPEG_BASELINE
+    requestor = Requestor(port, called, wire.CT_IMAGE, pdu, transfer).established()
     began = time.perf_counter()
     for _ in range(count):
         for block, times in blocks:

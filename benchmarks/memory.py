@@ -10,10 +10,9 @@ SINK = "MEMORY"
 PDU = 131072
 WITHOUT = {
     "direct": "no relay, no memory of one",
-    "orthanc": "holds the object, and an explicit length ends at 4 GB",
+    "orthanc": "stores and forwards: the objects of 500 MiB show its memory",
 }
 HOLDS = {"pynetdicom": "holds the object: at 100 MB one sees it"}
-FRAMES = 4 * 10**9  # an explicit length holds no more
 
 
 def memory(setting: Setting) -> Iterator[Outcome]:

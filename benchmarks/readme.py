@@ -37,22 +37,28 @@ def replaced(text: str, figures: str) -> str:
 def section(found: Results, pictures: list[str]) -> str:
     """All that is made of the figures."""
     parts = [
-        _machine(found.machine),
+        _machine(found),
         _goals(verdicts(found)),
         *(f"![{Path(picture).stem}]({picture})\n" for picture in pictures),
-        *map(markdown, grids(found)),
+        *map(markdown, grids(found, spread=True)),
         "**What did not run**\n\n" + "".join(f"- {text}\n" for text in _reasons(found)),
     ]
     return "\n" + "\n".join(parts) + "\n"
 
 
-def _machine(machine: dict[str, object]) -> str:
+def _machine(found: Results) -> str:
+    machine = found.machine
     programs = [str(machine[name]) for name in ("dcmtk", "haproxy", "nginx", "orthanc")]
     return (
         f"{machine['cpu']}, {machine['cores']} cores, Linux {machine['kernel']}, Python"
         f" {machine['python']}; {'; '.join(filter(None, programs))}. {machine['date']}, commit"
-        f" {str(machine['commit'])[:7]}, load before {machine['load']:.1f}.\n"
+        f" {str(machine['commit'])[:7]}, load before {machine['load']:.1f}.{_anew(found)}\n"
     )
+
+
+def _anew(found: Results) -> str:
+    later = [f"{case} ({date[11:16]})" for case, date in found.anew.items()]
+    return f" In a later run: {', '.join(later)}." if later else ""
 
 
 def _goals(judged: list[Verdict]) -> str:

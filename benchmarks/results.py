@@ -31,6 +31,7 @@ class Results:
     machine: dict[str, object] = field(default_factory=dict)
     samples: list[Sample] = field(default_factory=list)
     skips: list[Skip] = field(default_factory=list)
+    anew: dict[str, str] = field(default_factory=dict)  # cases of a later run, and its date
 
     def add(self, outcome: Outcome) -> None:
         """One more."""
@@ -38,6 +39,13 @@ class Results:
             self.samples.append(outcome)
         else:
             self.skips.append(outcome)
+
+    def update(self, newer: "Results") -> None:
+        """What was measured anew in place of what there was; which cases that are is told."""
+        cases = {*newer.cases(), *(skip.case for skip in newer.skips)}
+        self.anew |= {case: str(newer.machine.get("date", "")) for case in sorted(cases)}
+        self.samples = [one for one in self.samples if one.case not in cases] + newer.samples
+        self.skips = [one for one in self.skips if one.case not in cases] + newer.skips
 
     def cases(self, start: str = "") -> list[str]:
         """Those that were measured, in order, whose key begins so."""
@@ -92,6 +100,7 @@ def read(file: Path) -> Results:
         data["machine"],
         [Sample(**sample) for sample in data["samples"]],
         [Skip(**skip) for skip in data["skips"]],
+        data["anew"],
     )
 
 

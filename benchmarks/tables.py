@@ -1,7 +1,7 @@
 """The figures as tables: on a terminal, and in Markdown for README.md.
 
-One row for a case and a figure, one column for a variant: the median, and least and most of the rounds in
-brackets; then ulproxy's ratios.
+One row for a case and a figure, one column for a variant: the median, in Markdown with least and most of
+the rounds in brackets; then ulproxy's ratios.
 """
 
 from collections.abc import Iterable
@@ -81,9 +81,9 @@ class Grid:
     rows: list[list[str]]
 
 
-def grids(found: Results) -> list[Grid]:
+def grids(found: Results, *, spread: bool) -> list[Grid]:
     """A table for each section that has figures."""
-    made = [_grid(section, found) for section in SECTIONS]
+    made = [_grid(section, found, spread=spread) for section in SECTIONS]
     return [grid for grid in made if grid.rows]
 
 
@@ -130,7 +130,7 @@ def number(value: float) -> str:
     return f"{value:.3f}"
 
 
-def _grid(section: Section, found: Results) -> Grid:
+def _grid(section: Section, found: Results, *, spread: bool) -> Grid:
     cases = [case for start in section.starts for case in found.cases(start)]
     names = _ordered({name for case in cases for name in found.variants(case)})
     ratios = [f"÷ {to}" for to in RATIOS if {to, "ulproxy"} <= set(names)]
@@ -142,7 +142,7 @@ def _grid(section: Section, found: Results) -> Grid:
             if not any(spreads):
                 continue
             figure = FIGURES[key]
-            cells = [_cell(spread, figure.unit) for spread in spreads]
+            cells = [_cell(one, figure.unit, whole=spread) for one in spreads]
             cells += [_ratio(found, case, key, to) for to in RATIOS if f"÷ {to}" in ratios]
             rows.append([label, figure.label, *cells])
             label = ""
@@ -156,11 +156,11 @@ def _ordered(names: set[str]) -> list[str]:
     )
 
 
-def _cell(spread: Spread | None, unit: float) -> str:
+def _cell(spread: Spread | None, unit: float, *, whole: bool) -> str:
     if spread is None:
         return "-"
     median = number(spread.median / unit)
-    if spread.rounds == 1:
+    if spread.rounds == 1 or not whole:
         return median
     return f"{median} ({number(spread.least / unit)} to {number(spread.most / unit)})"
 

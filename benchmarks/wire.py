@@ -19,6 +19,7 @@ VERIFICATION = "1.2.840.10008.1.1"
 STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
+JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
 APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
 INSTANCE = "2.25.329800735698586629295641978511506172919"
 CALLING = "BENCH_SCU"
@@ -45,9 +46,11 @@ def release_rp() -> bytes:
     return pdu(RELEASE_RP, bytes(4))
 
 
-def associate_rq(called: str, abstract: str, max_length: int) -> bytes:
-    """A-ASSOCIATE-RQ with one presentation context, id 1, in Explicit VR Little Endian."""
-    syntaxes = _item(0x30, abstract.encode()) + _item(0x40, EXPLICIT_LITTLE.encode())
+def associate_rq(
+    called: str, abstract: str, max_length: int, transfer: str = EXPLICIT_LITTLE
+) -> bytes:
+    """A-ASSOCIATE-RQ with one presentation context, id 1."""
+    syntaxes = _item(0x30, abstract.encode()) + _item(0x40, transfer.encode())
     titles = f"{called:16}{CALLING:16}".encode()
     context = _item(0x20, bytes((1, 0, 0, 0)) + syntaxes)
     return _associate(ASSOCIATE_RQ, titles, context, max_length)
@@ -152,6 +155,26 @@ def study(number: int) -> bytes:
 
 def image(size: int, instance: str = INSTANCE) -> bytes:
     """What stands before `size` bytes of pixels in a data set: what an archive files it by."""
+    return _identity(instance) + struct.pack("<HH2sxxI", 0x7FE0, 0x0010, b"OW", size)
+
+
+def encapsulated(instance: str = INSTANCE) -> bytes:
+    """The same before encapsulated pixels, PS3.5 A.4: items, as many as one likes."""
+    pixels = struct.pack("<HH2sxxI", 0x7FE0, 0x0010, b"OB", 0xFFFFFFFF)
+    return _identity(instance) + pixels + item_header(0)
+
+
+def item_header(size: int) -> bytes:
+    """Of one fragment of encapsulated pixels."""
+    return struct.pack("<HHI", 0xFFFE, 0xE000, size)
+
+
+def sequence_end() -> bytes:
+    """After the last of them."""
+    return struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
+
+
+def _identity(instance: str) -> bytes:
     return b"".join(
         (
             _element(0x0008, 0x0016, b"UI", _uid(CT_IMAGE)),
@@ -159,7 +182,6 @@ def image(size: int, instance: str = INSTANCE) -> bytes:
             _element(0x0010, 0x0020, b"LO", b"BENCH "),
             _element(0x0020, 0x000D, b"UI", _uid(f"{INSTANCE}.1")),
             _element(0x0020, 0x000E, b"UI", _uid(f"{INSTANCE}.2")),
-            struct.pack("<HH2sxxI", 0x7FE0, 0x0010, b"OW", size),
         )
     )
 

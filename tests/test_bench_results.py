@@ -49,6 +49,17 @@ def test_what_is_written_is_read(tmp_path):
     assert read(tmp_path / "new" / "file.json") == results
 
 
+def test_what_is_measured_anew_takes_the_place_of_what_there_was():
+    results = found(("one", "a", *walls(1, 2)), ("two", "a", *walls(3)))
+    results.add(Skip("one", "b", "because"))
+    newer = found(("one", "a", *walls(5)))
+    newer.machine["date"] = "2026-11-24T13:47"
+    results.update(newer)
+    assert results.samples == found(("two", "a", *walls(3)), ("one", "a", *walls(5))).samples
+    assert results.skips == []
+    assert results.anew == {"one": "2026-11-24T13:47"}
+
+
 def verdict(results, beginning):
     (one,) = [one for one in goals.verdicts(results) if one.text.startswith(beginning)]
     return one
@@ -98,7 +109,9 @@ def test_a_table_has_a_row_for_each_figure_and_ratios_at_its_end():
         ("nagle-small", "haproxy", *walls(9, 9, 9)),
         ("nagle-small", "ulproxy", *walls(0.09, 0.09, 0.1)),
     )
-    (grid,) = grids(results)
+    (short,) = grids(results, spread=False)
+    assert short.rows[0][2:5] == ["9.00", "9.00", "0.090"]
+    (grid,) = grids(results, spread=True)
     assert grid.headings == ["", "", "direct", "haproxy", "ulproxy", "÷ direct", "÷ haproxy"]
     assert grid.rows == [
         [

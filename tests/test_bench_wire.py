@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
 
 from benchmarks import wire
-from benchmarks.load import encoded
+from benchmarks.load import encoded, endless
 
 ROOT = Path(__file__).parents[1]
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -112,6 +112,16 @@ def test_no_pdu_is_longer_than_agreed_and_the_last_fragment_ends_the_object(pdu,
     controls = [control for control, _ in fragments]
     assert controls == [wire.COMMAND | wire.LAST, *[0] * (len(controls) - 2), wire.LAST]
     assert sum(count for _, count in fragments[1:]) == len(wire.image(size)) + size
+
+
+def test_what_is_longer_than_a_length_can_say_is_encapsulated():
+    (command, _), (head, _), (items, times), (end, _) = endless(5 * 10**9, 131072)
+    assert len(items) * times > 5 * 10**9
+    assert items[12:20] == wire.item_header(131072 - 6 - 8)
+    assert items[131072 + 6 :][12:20] == items[12:20]
+    assert end.endswith(wire.sequence_end())
+    controls = [block[11] for block in (command, head, end)]
+    assert controls == [wire.COMMAND | wire.LAST, 0, wire.LAST]
 
 
 def test_sender_and_sink_of_our_own():
