@@ -95,6 +95,22 @@ def test_what_a_lost_leg_has_been_sent_cannot_be_answered_for(how):
     )
 
 
+@pytest.mark.parametrize("rest", [OBJECT[-2:], OBJECT[18:]], ids=["in a fragment", "between two"])
+def test_a_leg_is_released_in_the_middle_of_an_object(rest):
+    """It will not answer; the object is not ended by our answer to it."""
+    half = OBJECT[: -len(rest)]
+    script = (
+        storing() >> quietly(data(INBOUND, stored(MOVE_4, 2) + half)) >> data(THIRD, RELEASE_RQ)
+    )
+    script <<= logged("association ended", outcome="released by the AE within a message to it")
+    script = script << send(INBOUND, abort(2, 0)) << StartTimer(INBOUND, ARTIM)
+    if len(rest) == 2:
+        script <<= CloseTransport(THIRD)
+    else:
+        script = script << send(THIRD, abort(2, 0)) << StartTimer(THIRD, ARTIM)
+    assert script >> counted(0)
+
+
 def test_a_leg_is_lost_in_the_middle_of_an_object():
     assert (
         storing()

@@ -75,7 +75,7 @@ class Witness:
             (other, said)
             for other in others
             for said in other.by.messages
-            if said.command is not None
+            if wire.FIELD in (said.command or ())
             and (said.context_id == message.context_id or said.field == wire.C_CANCEL)
             and unchanged(said) == unchanged(message)
             and said.data[: len(message.data)] == message.data

@@ -195,6 +195,10 @@ class SeveralLegs(Conduct):
                 self._let_go(member)
             self._left(None)
             return
+        if side.message_open:  # the rest of it would come behind our answer
+            text = "released by the AE within a message to it"
+            self._give_up(Failure(text, NO_REASON_TRANSIENT_ACSE))
+            return
         self._ends.perform(side, side.association.respond_release())
         self._ends.left(side)
         member = self._members[side.callee]
