@@ -93,7 +93,6 @@ def _memory(found: Results) -> Figure | None:
     axes = figure.add_subplot()
     names = (*STREAMING, "pynetdicom")
     _lines(axes, found, {size: f"memory-{size}MB" for size in sizes}, "peak", names)
-    axes.set_yscale("log")
     axes.set_xlabel("MB of one object")
     return figure
 
