@@ -77,7 +77,7 @@ def transfers(setting: Setting) -> Iterator[Outcome]:
 
 def nagle(setting: Setting) -> Iterator[Outcome]:
     """Stock DCMTK on both ends: every C-STORE stalls for a delayed acknowledgement."""
-    count = 4 if setting.quick else 100
+    count = 1 if setting.quick else 100
     case = Case(
         "nagle-small",
         f"{count} objects of 3 KB, stock DCMTK",
