@@ -57,7 +57,8 @@ def asked(draw, setting: Setting, end: End) -> tuple[int, wire.Elements]:
             (STORE, store),
             (draw(st.sampled_from([FIND, MOVE, GET])), wire.cancel_rq(number)),
         ]
-    return draw(st.sampled_from(choices))
+    chosen: tuple[int, wire.Elements] = draw(st.sampled_from(choices))
+    return chosen
 
 
 @st.composite
@@ -81,7 +82,10 @@ def data_sets(draw, context_id: int, pad: int, room: int) -> bytes:
 def answers(draw, proposed: list[tuple[int, list[str]]]) -> bytes:
     """An A-ASSOCIATE-AC, or what an AE says instead."""
     if draw(st.integers(0, 9)) == 0:
-        return draw(st.sampled_from([wire.rj(1, 1, 7), wire.abort(0, 0), wire.ac([Given(99)])]))
+        instead: bytes = draw(
+            st.sampled_from([wire.rj(1, 1, 7), wire.abort(0, 0), wire.ac([Given(99)])])
+        )
+        return instead
     given = []
     for context_id, syntaxes in proposed:
         if draw(st.integers(0, 7)):

@@ -41,6 +41,7 @@ from tests.relay.sharing import (
 )
 from tests.relay.wire import RELEASE_RP, Given, abort, rj
 from ulproxy.relay import shared
+from ulproxy.relay.admission import Admitted
 from ulproxy.relay.effects import CloseTransport, OpenTransport, StartTimer, StopTimer, Timer
 
 BOTH = border(TO_WS3, TO_WS4)
@@ -156,11 +157,12 @@ def taken():
     one = border(TO_WS3, TO_WS4)()
     callee = one.policy.ae("WS4")
     assert callee is not None
-    one.taken = one.admission.enter_leg(callee)
+    assert one.admission.enter_leg(callee) == WS4_TAKEN
     return one
 
 
-GIVE_BACK = Check("WS4 is free", lambda _, one: one.admission.leave(one.taken), None)
+WS4_TAKEN = Admitted((("to", "WS4"),))
+GIVE_BACK = Check("WS4 is free", lambda _, one: one.admission.leave(WS4_TAKEN), None)
 
 
 def test_a_limit_that_others_have_reached_is_waited_for():
