@@ -281,7 +281,7 @@ def test_one_byte_at_a_time(lane):
 
 def test_slow_reader_slows_the_sender(lane):
     """While the PACS does not read, the relay stops reading too, and holds next to nothing."""
-    data = OBJECT * 125  # 32 MB, more than the kernel holds
+    data = OBJECT * 400  # 102 MB, more than two sockets of the kernel hold
     whole = message(1, STORE, data, 120_000)
     user = user_items(131_072)
     with lane.associated([Context(1, CT)], user, accept_user=user) as pair:
