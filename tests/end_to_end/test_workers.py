@@ -185,6 +185,7 @@ def test_the_certificates_in_force(start, tmp_path):
         running.reload(lambda table: table["listener"][1].update(tls=tls))
         running.says("reloaded")
         handshakes(running)
+        running.says("connection ended", 2)  # who is killed says nothing more
         server.pem.unlink()
         server.key.unlink()
         running.kill(running.workers[0])
