@@ -64,6 +64,12 @@ def _silent() -> Border:
     return one
 
 
+def _waiting() -> Border:
+    """ARCHIVE names no originator, and something is moved to WS3 already."""
+    named = 'name = "ARCHIVE"\n'
+    return sharing.border(sharing.TO_WS3, old=named, new=f"{named}move_originator = false\n")()
+
+
 STORING: Final = (
     Asked(ECHO, wire.VERIFICATION),
     Asked(STORE, wire.CT, (wire.JPEG, wire.IMPLICIT)),
@@ -85,6 +91,7 @@ SETTINGS: Final = (
     ),
     Setting("group", groups.border(), hospital.peer(), "EVERY", "WS1", ASKING, (groups.ROLE,)),
     Setting("silent", _silent, hospital.peer(), "ALL", "WS1", ASKING, (groups.ROLE,)),
+    Setting("waiting", _waiting, hospital.peer("10.1.0.5"), "HB_PACS", "WS4", ASKING, ()),
 )
 
 
@@ -97,13 +104,19 @@ class Several:
         self.preset = {name: set(self.border.moves.at(name)) for name in ("ARCHIVE", "PACS2")}
         self.names = {str(ae.address): ae.name for ae in self.border.policy.config.aes}
         self.told = {m.onward_message_id: m.destination for m in self.preset["ARCHIVE"]}
-        self.witness = Witness(self.told, by_message=setting.name == "shared")
+        self.witness = Witness(self.told, self._possible, by_message=setting.name == "shared")
         self.join = Join(self.border, setting.peer)
         self.ends = self.witness.ends
         self.ends[INBOUND] = Connection(INBOUND, open=True, name="the caller")
         self.timers: set[tuple[End, Timer]] = set()
         self.written: set[End] = set()
         self.did(self.join.accepted())
+
+    def _possible(self) -> set[str]:
+        """Where something may be due: of open moves, and of those that were cut short."""
+        attended = self.join._ends._attendance
+        cut = () if attended is None else attended.ended.cut_short
+        return {move.destination for move in (*self.border.moves.at("ARCHIVE"), *cut)}
 
     # What may happen
 
@@ -154,11 +167,12 @@ class Several:
                 moves.remove(move)
                 return
 
-    def begin_move(self) -> None:
-        if self.setting.name == "shared":
-            told = sharing.opened(self.border, "WS5", "WS5", 5)
-            self.told[told] = "WS5"
-            self.preset["ARCHIVE"] = set(self.border.moves.at("ARCHIVE"))
+    def begin_move(self) -> int:
+        """One more, to an AE that was not asked before; returns the Message ID that the archive is told."""
+        told = sharing.opened(self.border, "WS5", "WS5", 5)
+        self.told[told] = "WS5"
+        self.preset["ARCHIVE"] = set(self.border.moves.at("ARCHIVE"))
+        return told
 
     def moves_ended(self) -> None:
         """As the server calls it."""
@@ -293,6 +307,9 @@ class Several:
             if leg.message_open:
                 assert ends.inbound.passing
                 assert ends.inbound.target is leg
+        for member in conduct._members.values():
+            if member.leg is None and ends.inbound.association.state is not State.Sta8:
+                assert member.gate.idle, "something was asked of who is gone"
         for query in getattr(conduct, "_queries", []):
             members = conduct._members
             assert (

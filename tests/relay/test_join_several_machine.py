@@ -5,6 +5,7 @@ What must hold after each step is in several.py; hypothesis looks for a conversa
 
 from __future__ import annotations
 
+from collections.abc import Container
 from itertools import pairwise
 from typing import Final
 
@@ -18,14 +19,15 @@ from tests.relay.several import COMMIT, ECHO, FIND, GET, MOVE, SETTINGS, STORE, 
 from tests.relay.test_join_machine import ODDITIES, PIECES
 from tests.relay.wire import Given, p_data, pdv
 from tests.relay.world import RESPONSE, items, number_of
+from ulproxy.relay import legs
 from ulproxy.relay.effects import End, Timer
+from ulproxy.relay.ends import MAX_LEGS
 
 ALL: Final = 1 << 20
 QUIET: Final = 20  # steps before anybody who is not hostile does anything but talk
-LEGS: Final = st.integers(1, 6).map(End.leg)
-ENDS: Final = st.just(INBOUND) | LEGS
+WHICH: Final = st.integers(0, 5)  # of the legs that stand
 NUMBERS: Final = st.sampled_from([1, 1, 2, 5])
-LENGTHS: Final = st.sampled_from([0, 16384, 64, 512])
+LENGTHS: Final = st.sampled_from([0, 16384, 64, 24])
 ORIGINATORS: Final = st.sampled_from(
     [None, ("HOSP_A", 5), ("HOSP_A", 0xFFFF), ("HA_WS1", 6), ("PACS", 5), ("HOSP_A", 77)]
 )
@@ -35,7 +37,7 @@ COMMENT: Final = {wire.ERROR_COMMENT: b"inside"}
 
 
 @st.composite
-def asked(draw, setting: Setting, end: End) -> tuple[int, wire.Elements]:
+def asked(draw, setting: Setting, end: End, accepted: Container[int]) -> tuple[int, wire.Elements]:
     """A request, or a C-CANCEL-RQ, of one of the ends, and its context."""
     number, instance = draw(NUMBERS), draw(INSTANCES)
     store = wire.store_rq(number, instance, originator=draw(ORIGINATORS))
@@ -47,7 +49,7 @@ def asked(draw, setting: Setting, end: End) -> tuple[int, wire.Elements]:
         choices = [(STORE, store)] * 4 + [(COMMIT, report), (ECHO, echo)]
         choices.append((STORE, wire.cancel_rq(number)))
     else:
-        target = draw(st.sampled_from(["WS1", "WS1", "WS3", "NOBODY"]))
+        target = draw(st.sampled_from([setting.calling, "WS3", "NOBODY"]))
         choices = [
             (FIND, wire.find_rq(number)),
             (FIND, wire.find_rq(number)),
@@ -57,7 +59,8 @@ def asked(draw, setting: Setting, end: End) -> tuple[int, wire.Elements]:
             (STORE, store),
             (draw(st.sampled_from([FIND, MOVE, GET])), wire.cancel_rq(number)),
         ]
-    chosen: tuple[int, wire.Elements] = draw(st.sampled_from(choices))
+    possible = [choice for choice in choices if choice[0] in accepted] or choices
+    chosen: tuple[int, wire.Elements] = draw(st.sampled_from(possible))
     return chosen
 
 
@@ -114,9 +117,11 @@ class Machine(RuleBasedStateMachine):
         how_far=st.sampled_from([3, 3, 3, 3, 1, 2]),
         hostile=st.sampled_from([False, False, True]),
         length=LENGTHS,
+        most=st.sampled_from([4, 256]),
         data=st.data(),
     )
-    def begin(self, setting, how_far, hostile, length, data):
+    def begin(self, setting, how_far, hostile, length, most, data):
+        vars(legs)["MAX_LEGS"] = most
         self.setting, self.hostile = setting, hostile
         self.world = Several(setting)
         titles = setting.called, setting.calling
@@ -129,12 +134,12 @@ class Machine(RuleBasedStateMachine):
         self.outbox.setdefault(end, bytearray()).extend(said)
 
     def deliver(self, end: End, size: int) -> None:
-        self.steps += 1
         if end in self.world.ends and self.world.join.on_hold(end):
             return
         box = self.outbox.setdefault(end, bytearray())
         piece = bytes(box[:size])
         del box[:size]
+        self.steps += bool(piece)
         self.world.say(end, piece)
 
     def room(self, sender: End) -> int:
@@ -170,30 +175,47 @@ class Machine(RuleBasedStateMachine):
             self.put(end, data.draw(answers(proposed)))
             self.deliver(end, ALL)
 
+    def leg(self, which: int) -> End:
+        """One of those that stand and are not being released, or the first."""
+        standing = [
+            end
+            for end, one in self.world.ends.items()
+            if end is not INBOUND and one.open and one.contexts and not one.to.controls[1:]
+        ]
+        return standing[which % len(standing)] if standing else End.leg(1)
+
+    def end(self, which: int) -> End:
+        """The caller as often as all of them."""
+        return INBOUND if which % 2 else self.leg(which // 2)
+
     def connecting(self) -> list[End]:
         return [end for end, one in self.world.ends.items() if one.connecting]
 
     @precondition(lambda self: self.connecting())
     @rule(data=st.data(), whole=st.sampled_from([True, True, True, False]))
     def open(self, data, whole):
-        end = data.draw(st.sampled_from(self.connecting()))
-        if whole:
-            self.serve(end, data)
-        else:
-            self.world.connect(end)
+        for end in self.connecting():
+            if whole:
+                self.serve(end, data)
+            else:
+                self.world.connect(end)
 
-    @rule(end=ENDS, data=st.data(), size=PIECES)
-    def talk(self, end, data, size):
+    @rule(which=WHICH, data=st.data(), size=PIECES)
+    def talk(self, which, data, size):
+        for connecting in self.connecting() if size == ALL else ():
+            self.serve(connecting, data)
+        end = self.end(which)
         one = self.world.ends.get(end)
         if one is None or not one.open or (not one.contexts and not self.hostile):
             return
-        context_id, said = data.draw(asked(self.setting, end))
+        context_id, said = data.draw(asked(self.setting, end, one.contexts))
         self.message(end, context_id, said, data)
         self.deliver(end, size)
 
-    @rule(end=ENDS, status=STATUSES, size=PIECES, data=st.data(), more=st.booleans())
-    def respond(self, end, status, size, data, more):
+    @rule(which=WHICH, status=STATUSES, size=PIECES, data=st.data(), more=st.booleans())
+    def respond(self, which, status, size, data, more):
         """To the oldest request that it has heard whole and not answered finally."""
+        end = self.end(which)
         one = self.world.ends.get(end)
         if one is None or not one.open:
             return
@@ -210,35 +232,66 @@ class Machine(RuleBasedStateMachine):
             self.deliver(end, size)
             return
 
-    @rule(end=ENDS, size=PIECES)
-    def network(self, end, size):
+    @rule()
+    def everybody_answers(self):
+        """Whatever has been asked of anybody succeeds."""
+        for end, one in [*self.world.ends.items()]:
+            for message in [*one.to.messages]:
+                if message.field & RESPONSE or id(message) in self.answered or not message.complete:
+                    continue
+                self.answered.add(id(message))
+                if message.field != wire.C_CANCEL and one.open:
+                    answer = wire.response(message.field, number_of(message), None)
+                    raw = wire.command_set(answer)
+                    self.put(end, wire.commands_of(message.context_id, raw, self.room(end)))
+                    self.deliver(end, ALL)
+
+    @rule(which=WHICH, size=PIECES)
+    def network(self, which, size):
+        end = self.end(which)
+        steps = self.steps
         for _ in range(100 if size < 10 else 1):
             self.deliver(end, size)
+        self.steps = steps + 1
 
-    @rule(end=ENDS, data=st.data(), left=st.sampled_from([1, 2, 7, 15, 28]))
-    def begin_object(self, end, data, left):
+    @rule(which=WHICH, data=st.data(), left=st.sampled_from([1, 2, 7, 15, 28]))
+    def break_off(self, which, data, left):
         """A C-STORE of which the last bytes are still to come."""
+        self.begin_object(self.end(which), data, left)
+
+    def begin_object(self, end: End, data, left: int, number: int = 1) -> None:
         one = self.world.ends.get(end)
         if one is None or STORE not in one.contexts:
             return
         self.deliver(end, ALL)
-        self.message(end, STORE, wire.store_rq(1, originator=("HOSP_A", 5)), data)
+        self.message(end, STORE, wire.store_rq(number, originator=("HOSP_A", 5)), data)
         self.deliver(end, len(self.outbox[end]) - left)
 
-    @rule(end=ENDS, number=NUMBERS)
-    def ask_in_vain(self, end, number):
+    @rule(which=WHICH, number=NUMBERS)
+    def ask_in_vain(self, which, number):
         """Something that the relay answers itself."""
+        end = self.end(which)
         one = self.world.ends.get(end)
         if one is not None and STORE in one.contexts:
             asked = wire.command_set(wire.request(wire.N_GET, number, wire.PRINTER))
             self.put(end, wire.commands_of(STORE, asked, self.room(end)))
             self.deliver(end, ALL)
 
-    @rule(what=st.sampled_from(["ends", "cut", "begins", "told", "told", "patience"]))
+    @precondition(lambda self: self.setting.name == "shared")
+    @rule(data=st.data(), size=PIECES)
+    def store_to_a_later_one(self, data, size):
+        """Its move has just begun, so nobody has asked it what it accepts."""
+        if STORE in self.world.ends[INBOUND].contexts:
+            told = self.world.begin_move()
+            self.message(INBOUND, STORE, wire.store_rq(1, originator=("HOSP_A", told)), data)
+            self.deliver(INBOUND, size)
+            for end in self.connecting():
+                self.serve(end, data)
+            self.deliver(INBOUND, ALL)
+
+    @rule(what=st.sampled_from(["ends", "cut", "told", "told", "patience"]))
     def elsewhere(self, what):
         match what:
-            case "begins":
-                self.world.begin_move()
             case "told":
                 self.world.moves_ended()
             case "patience":
@@ -247,8 +300,9 @@ class Machine(RuleBasedStateMachine):
                 self.world.end_move(cut=what == "cut")
 
     @precondition(lambda self: self.hostile or self.steps > QUIET)
-    @rule(end=ENDS, data=st.data(), timer=st.sampled_from(Timer))
-    def trouble(self, end, data, timer):
+    @rule(which=WHICH, data=st.data(), timer=st.sampled_from(Timer))
+    def trouble(self, which, data, timer):
+        end = self.end(which)
         one = self.world.ends.get(end)
         if one is None:
             return
@@ -271,16 +325,52 @@ class Machine(RuleBasedStateMachine):
             case "stop" if self.hostile:
                 self.world.shut_down()
 
-    @rule(end=LEGS)
-    def release_answered(self, end):
+    @precondition(lambda self: self.steps > QUIET)
+    @rule(which=WHICH, data=st.data(), how=st.sampled_from(["lose", "expire", "odd"]))
+    def trouble_for_who_is_held(self, which, data, how):
+        """Its message is not begun any more when the object of the first one has ended."""
+        for connecting in self.connecting():
+            self.serve(connecting, data)
+        first, end = self.leg(which), self.leg(which + 1)
+        self.begin_object(first, data, 7)
+        self.begin_object(end, data, 0, 2)
+        if how == "lose":
+            self.world.lose(end)
+        elif how == "expire":
+            self.world.expire(end, Timer.WRITE)
+        else:
+            self.put(end, data.draw(st.sampled_from(ODDITIES)))
+        self.deliver(first, ALL)
+
+    @precondition(lambda self: self.steps > QUIET)
+    @rule(which=WHICH, data=st.data(), how=st.sampled_from(["lose", "expire", "RP", "abort"]))
+    def release_within_an_object(self, which, data, how):
+        """The caller has enough, and a leg that is still sending fails, or ends in the middle of it."""
+        end = self.leg(which)
+        self.begin_object(end, data, 7)
+        self.deliver(INBOUND, ALL)
+        self.put(INBOUND, wire.RELEASE_RQ)
+        self.deliver(INBOUND, ALL)
+        match how:
+            case "lose":
+                self.world.lose(end)
+            case "expire":
+                self.world.expire(end, Timer.RELEASE)
+            case _:
+                self.put(end, wire.RELEASE_RP if how == "RP" else wire.abort(0, 0))
+                self.deliver(end, ALL)
+
+    @rule()
+    def release_answered(self):
         """Most peers answer an A-RELEASE-RQ at once."""
-        one = self.world.ends.get(end)
-        if one is not None and one.open and [kind for kind, _ in one.to.controls][-1:] == [5]:
-            self.deliver(end, ALL)
-            self.put(end, wire.RELEASE_RP)
-            self.deliver(end, ALL)
+        for end, one in [*self.world.ends.items()]:
+            if one.open and [kind for kind, _ in one.to.controls][-1:] == [5]:
+                self.deliver(end, ALL)
+                self.put(end, wire.RELEASE_RP)
+                self.deliver(end, ALL)
 
     def teardown(self):
+        vars(legs)["MAX_LEGS"] = MAX_LEGS
         if hasattr(self, "world"):
             self.world.finish()
 

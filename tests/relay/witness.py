@@ -7,6 +7,7 @@ once, to whom it is for. What the relay says of its own is known by its status.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -44,14 +45,21 @@ class Connection:
 
 
 class Witness:
-    """Has heard everybody; `told` says where a C-STORE belongs that says this Message ID of its move."""
+    """Has heard everybody.
 
-    def __init__(self, told: dict[int, str], *, by_message: bool) -> None:
+    `told` says where a C-STORE belongs that says this Message ID of its move, `possible` where one may that
+    says none.
+    """
+
+    def __init__(
+        self, told: dict[int, str], possible: Callable[[], set[str]], *, by_message: bool
+    ) -> None:
         self.ends: dict[End, Connection] = {}
         self.told = told
+        self.possible = possible
         self.by_message = by_message  # the caller is an archive, each message is for one AE
         self._passed: Counter[tuple[int, str]] = Counter()  # (id of what was said, to whom)
-        self._asked: dict[tuple[int, int], End] = {}  # who has asked the caller
+        self._asked: dict[tuple[int, int], set[End]] = {}  # who can have asked the caller
         self._finals: Counter[tuple[int, int]] = Counter()
 
     def judge(self, one: Connection) -> None:
@@ -74,9 +82,8 @@ class Witness:
         return [
             (other, said)
             for other in others
-            for said in other.by.messages
-            if wire.FIELD in (said.command or ())
-            and (said.context_id == message.context_id or said.field == wire.C_CANCEL)
+            for said in understood(other)
+            if (said.context_id == message.context_id or said.field == wire.C_CANCEL)
             and unchanged(said) == unchanged(message)
             and said.data[: len(message.data)] == message.data
             and (not message.complete or (said.complete and said.data == message.data))
@@ -113,7 +120,8 @@ class Witness:
             return
         sources = self._sources(one, message)
         if one.end is INBOUND:
-            self._asked[number_of(message), message.field] = sources[0][0].end
+            asking = {other.end for other, _ in sources}
+            self._asked[number_of(message), message.field] = asking
         if not message.data:
             same = [m for m in one.to.messages if m.complete and m.command == message.command]
             assert len(same) <= len(sources), "passed more often than it was said"
@@ -123,7 +131,7 @@ class Witness:
         whom = "the caller" if one.end is INBOUND else "anybody" if self.by_message else one.name
         self._passed[id(said), whom] += 1
         assert self._passed[id(said), whom] == 1, f"passed twice to {whom}"
-        if self.by_message:
+        if self.by_message and wire.ORIGINATOR_ID in (said.command or ()):
             assert self._is_for(one, said), f"not for {one.name}"
 
     def _is_for(self, one: Connection, said: Heard) -> bool:
@@ -131,7 +139,9 @@ class Witness:
         assert said.command is not None
         if said.field == wire.C_STORE:
             number = said.command.get(wire.ORIGINATOR_ID)
-            return number is None or self.told.get(int.from_bytes(number, "little")) == one.name
+            if number is None:
+                return self.possible() <= {one.name}  # of what has ended nothing is due
+            return self.told.get(int.from_bytes(number, "little")) == one.name
         if said.field == wire.N_EVENT_REPORT:
             return one.name == ("WS3" if b"1.2.3" in said.data else "WS5")
         return said.field == wire.C_CANCEL
@@ -142,8 +152,8 @@ class Witness:
         key = number_of(message), message.field & ~RESPONSE
         asked = [
             said
-            for said in caller.by.messages
-            if said.command is not None and said.complete and (number_of(said), said.field) == key
+            for said in understood(caller)
+            if said.complete and (number_of(said), said.field) == key
         ]
         assert message.context_id in {said.context_id for said in asked}, "a response to nothing"
         if is_pending(message):
@@ -158,11 +168,17 @@ class Witness:
     def _answers_an_ae(self, one: Connection, message: Heard) -> None:
         """The caller's answer to what this one has asked; or the relay's own refusal."""
         key = number_of(message), message.field & ~RESPONSE
-        asked = [said for said in one.by.messages if said.command is not None]
-        assert key in {(number_of(said), said.field) for said in asked}, "it has not asked"
+        asked = {(number_of(said), said.field) for said in understood(one)}
+        assert key in asked, "it has not asked"
         if status_of(message) not in REFUSALS or message.data:
-            assert self._asked.get(key, one.end) is one.end, "an answer to another one's request"
+            asking = self._asked.get(key, {one.end})
+            assert one.end in asking, "an answer to another one's request"
             assert self._sources(one, message), "nobody has answered it"
+
+
+def understood(one: Connection) -> list[Heard]:
+    """What an end has said, as far as there are command sets with all that makes a message."""
+    return [said for said in one.by.messages if wire.FIELD in (said.command or ())]
 
 
 def unchanged(message: Heard) -> dict[int, bytes]:
