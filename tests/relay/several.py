@@ -121,17 +121,32 @@ class Several:
     # What may happen
 
     def say(self, end: End, data: bytes) -> None:
-        """Bytes of a peer arrive."""
+        """Bytes of a peer arrive; they wait while it is not read, but one read may have been under way."""
         one = self.ends.get(end)
-        if one is None or not one.open or not data or self.join.on_hold(end):
+        if one is None or not one.open or not data:
             return
+        if one.unread or (self.join.on_hold(end) and len(data) % 2):
+            one.unread += data
+        else:
+            self._read(one, data)
+        self._read_on()
+
+    def _read(self, one: Connection, data: bytes) -> None:
         if not one.deaf:
             try:
                 one.by.feed(data)
             except (AssertionError, KeyError):
                 one.deaf = True
             self._negotiated(one)
-        self.did(receive(self.join, end, data))
+        self.did(receive(self.join, one.end, data))
+
+    def _read_on(self) -> None:
+        for one in [*self.ends.values()]:
+            if one.open and one.unread and not self.join.on_hold(one.end):
+                data, one.unread = one.unread, b""
+                self._read(one, data)
+                self._read_on()
+                return
 
     def connect(self, end: End) -> None:
         one = self.ends.get(end)
@@ -169,6 +184,8 @@ class Several:
 
     def begin_move(self) -> int:
         """One more, to an AE that was not asked before; returns the Message ID that the archive is told."""
+        if self.setting.name != "shared":
+            return 0
         told = sharing.opened(self.border, "WS5", "WS5", 5)
         self.told[told] = "WS5"
         self.preset["ARCHIVE"] = set(self.border.moves.at("ARCHIVE"))
@@ -178,6 +195,16 @@ class Several:
         """As the server calls it."""
         if self.join.waits:
             self.did(self.join.moves_ended())
+
+    def proposed(self, end: End) -> list[tuple[int, list[str]]]:
+        """The presentation contexts that the relay asks an AE for, with their transfer syntaxes."""
+        contexts = []
+        for _, body in self.ends[end].to.controls[:1]:
+            for kind, content in items(body[68:]):
+                if kind == 0x20:
+                    names = [v.decode() for number, v in items(content[4:]) if number == 0x40]
+                    contexts.append((content[0], names))
+        return contexts
 
     def finish(self) -> None:
         """Everybody gives up: timers fire, and who is still connected leaves."""

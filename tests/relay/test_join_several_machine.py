@@ -134,8 +134,6 @@ class Machine(RuleBasedStateMachine):
         self.outbox.setdefault(end, bytearray()).extend(said)
 
     def deliver(self, end: End, size: int) -> None:
-        if end in self.world.ends and self.world.join.on_hold(end):
-            return
         box = self.outbox.setdefault(end, bytearray())
         piece = bytes(box[:size])
         del box[:size]
@@ -152,15 +150,6 @@ class Machine(RuleBasedStateMachine):
                             return (int.from_bytes(value, "big") or 1 << 16) - 6
         return 16378
 
-    def proposed(self, end: End) -> list[tuple[int, list[str]]]:
-        contexts = []
-        for _, body in self.world.ends[end].to.controls[:1]:
-            for kind, content in items(body[68:]):
-                if kind == 0x20:
-                    names = [v.decode() for number, v in items(content[4:]) if number == 0x40]
-                    contexts.append((content[0], names))
-        return contexts
-
     def message(self, end: End, context_id: int, said: wire.Elements, data) -> None:
         self.pads += 1
         room = self.room(end)
@@ -171,7 +160,7 @@ class Machine(RuleBasedStateMachine):
     def serve(self, end: End, data) -> None:
         """An AE is connected to and answers."""
         self.world.connect(end)
-        if proposed := self.proposed(end):
+        if proposed := self.world.proposed(end):
             self.put(end, data.draw(answers(proposed)))
             self.deliver(end, ALL)
 

@@ -25,6 +25,8 @@ CHANGED: Final = {
     *groups.COUNTS.values(),
 }
 NUMBERED: Final = (wire.C_MOVE, wire.C_CANCEL)
+# What sharing.py lets AEs ask of the archive on its own association.
+ASKED_OF_ARCHIVE: Final = (wire.C_ECHO, wire.C_CANCEL, wire.N_EVENT_REPORT)
 REFUSALS: Final = (0x0110, 0x0117, 0x0122, 0x0124)
 
 
@@ -36,6 +38,7 @@ class Connection:
     open: bool = False
     connecting: bool = False
     name: str = ""  # of the AE that was called
+    unread: bytes = b""  # what it has said and is not read yet
     deaf: bool = False  # it has said something that cannot be read
     to: Listener = field(default_factory=Listener)  # what the relay says to it
     by: Listener = field(default_factory=lambda: Listener(strict=False))  # what it says
@@ -58,7 +61,7 @@ class Witness:
         self.told = told
         self.possible = possible
         self.by_message = by_message  # the caller is an archive, each message is for one AE
-        self._passed: Counter[tuple[int, str]] = Counter()  # (id of what was said, to whom)
+        self._passed: Counter[tuple[int, str, bytes, str]] = Counter()  # what, to whom
         self._asked: dict[tuple[int, int], set[End]] = {}  # who can have asked the caller
         self._finals: Counter[tuple[int, int]] = Counter()
 
@@ -108,31 +111,27 @@ class Witness:
         assert sources, f"nobody asks {one.name} {message}"
         if one.end is INBOUND:
             self._asked.pop((number_of(message), message.field), None)
-            assert not self.by_message or message.field in (wire.C_ECHO, wire.C_CANCEL)
+            assert not self.by_message or message.field in ASKED_OF_ARCHIVE
         if message.field == wire.C_STORE:
             assert UID.fullmatch(message.command[wire.AFFECTED_INSTANCE])
         if self.by_message and one.end is not INBOUND:
             assert any(self._is_for(one, said) for _, said in sources), f"not for {one.name}"
 
     def _ended(self, one: Connection, message: Heard) -> None:
-        """As soon as it is whole: data sets have numbers, so there is one that it can be."""
+        """As soon as it is whole: it has not passed more often than it was said."""
         if message.field & RESPONSE or message.field == wire.C_CANCEL:
             return
         sources = self._sources(one, message)
         if one.end is INBOUND:
             asking = {other.end for other, _ in sources}
             self._asked[number_of(message), message.field] = asking
-        if not message.data:
-            same = [m for m in one.to.messages if m.complete and m.command == message.command]
-            assert len(same) <= len(sources), "passed more often than it was said"
-            return
-        assert len({id(said) for _, said in sources}) == 1
-        _, said = sources[0]
         whom = "the caller" if one.end is INBOUND else "anybody" if self.by_message else one.name
-        self._passed[id(said), whom] += 1
-        assert self._passed[id(said), whom] == 1, f"passed twice to {whom}"
-        if self.by_message and wire.ORIGINATOR_ID in (said.command or ()):
-            assert self._is_for(one, said), f"not for {one.name}"
+        what = message.context_id, repr(unchanged(message)), bytes(message.data), whom
+        self._passed[what] += 1
+        assert self._passed[what] <= len(sources), f"passed to {whom} more often than it was said"
+        told = [said for _, said in sources if wire.ORIGINATOR_ID in (said.command or ())]
+        if self.by_message and len(told) == len(sources) and one.end is not INBOUND:
+            assert any(self._is_for(one, said) for said in told), f"not for {one.name}"
 
     def _is_for(self, one: Connection, said: Heard) -> bool:
         """Objects go where their C-MOVE leads, results to who has asked for them."""
@@ -147,13 +146,14 @@ class Witness:
         return said.field == wire.C_CANCEL
 
     def _answers_the_caller(self, message: Heard) -> None:
-        """A final response answers a request that came whole; that of a C-STORE is its receiver's."""
+        """A final response answers a request once; that of a C-STORE is its receiver's, which may be early."""
         caller = self.ends[INBOUND]
         key = number_of(message), message.field & ~RESPONSE
         asked = [
             said
             for said in understood(caller)
-            if said.complete and (number_of(said), said.field) == key
+            if (said.complete or self._sources(caller, message))
+            and (number_of(said), said.field) == key
         ]
         assert message.context_id in {said.context_id for said in asked}, "a response to nothing"
         if is_pending(message):
