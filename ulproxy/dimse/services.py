@@ -101,6 +101,7 @@ def service_of(abstract_syntax: str, request: int) -> Service:
     return only if only in normalized else Service.OTHER
 
 
+@lru_cache(maxsize=4096)
 def names_aes(abstract_syntax: str) -> bool:
     """Whether its data sets are small and name AEs by their titles, which a relay has to map."""
     return not possible_services(abstract_syntax).isdisjoint(_NAMING)

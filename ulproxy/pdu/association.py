@@ -98,6 +98,7 @@ Output = (
     | PDataRun
 )
 
+_P_DATA: Final = (PDataRun, CommandFragment)
 _RECEIVED: Final = {
     PduType.A_ASSOCIATE_RQ: Event.A_ASSOCIATE_RQ_RECEIVED,
     PduType.A_ASSOCIATE_AC: Event.A_ASSOCIATE_AC_RECEIVED,
@@ -179,7 +180,7 @@ class Association:
             for event in pending:
                 if self.state is State.Sta1:  # closed: what else came has nobody to go to
                     return
-                if isinstance(event, PDataRun | CommandFragment):
+                if isinstance(event, _P_DATA):
                     if self.state in DATA_INDICATED:
                         yield event
                     else:
@@ -307,7 +308,7 @@ class Association:
 
 def _kept(event: PduEvent) -> PduEvent:
     """The event without a view of bytes that are its reader's."""
-    if isinstance(event, PDataRun | CommandFragment):
+    if isinstance(event, _P_DATA):
         return event._replace(data=memoryview(bytes(event.data)))
     return event
 

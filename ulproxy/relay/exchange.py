@@ -137,7 +137,8 @@ class Exchange:
                 lambda data_set: self.deliver(side, receiver, context_id, verdict, data_set)
             )
             return
-        self._observed(side, message, verdict)
+        if verdict.observed:
+            self._observed(side, message, verdict)
         side.messages_passed += 1
         side.passing = receiver.message_open = True
         side.operation = verdict.operation
@@ -237,13 +238,17 @@ class Exchange:
         if side.passing and receiver is not None:
             side.passing = receiver.message_open = False
             side.operation = None
-            waiting, receiver.waiting = receiver.waiting, []
-            if receiver.association.may_send_data:
-                self._effects += (SendData(receiver.end, data) for data in waiting)
+            if receiver.waiting:
+                self._send_waiting(receiver)
         if side.reply is not None:
             context_id, command = side.reply
             side.reply = None
             self.answer(side, context_id, command)
+
+    def _send_waiting(self, receiver: Side) -> None:
+        waiting, receiver.waiting = receiver.waiting, []
+        if receiver.association.may_send_data:
+            self._effects += (SendData(receiver.end, data) for data in waiting)
 
     def _write(self, side: Side, message: bytes) -> None:
         """Writes a whole message; one that falls into a data set waits for its end."""

@@ -10,7 +10,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from ulproxy.dimse.command import CommandField, CommandSet, Element, Status, response
+from ulproxy.dimse.command import (
+    CommandField,
+    CommandSet,
+    Element,
+    Status,
+    encoded_uid,
+    response,
+)
 from ulproxy.dimse.message import Message
 from ulproxy.dimse.services import Service, is_get, names_aes, service_of
 from ulproxy.dimse.transaction import transaction_uid
@@ -39,6 +46,10 @@ _C_MOVE_RQ: Final = int(CommandField.C_MOVE_RQ)
 _N_ACTION_RQ: Final = int(CommandField.N_ACTION_RQ)
 _C_CANCEL_RQ: Final = int(CommandField.C_CANCEL_RQ)
 _ERROR_COMMENT: Final = int(Element.ERROR_COMMENT)
+_SOP_CLASSES: Final = (
+    int(Element.AFFECTED_SOP_CLASS_UID),
+    int(Element.REQUESTED_SOP_CLASS_UID),
+)
 _CANCEL: Final = int(Status.CANCEL)
 _HIDES: Final = "the SOP class names AEs, that of its presentation context does not"
 
@@ -91,8 +102,7 @@ class Gate:
         """Whether a response answers, or a C-CANCEL-RQ cancels, something that was asked here."""
         asked = self._outstanding[_other(sender) if command.is_response else sender]
         return any(
-            operation.onward_message_id == command.message_id
-            and operation.request == command.request
+            operation.answered_by(command)
             if command.is_response
             else operation.message_id == command.message_id
             for operation in asked
@@ -194,7 +204,11 @@ class Gate:
         Archives go by the SOP class: a worklist query could be one for studies, a retrieve a query.
         """
         asking, asked = self._ae[sender], self._ae[_other(sender)]
-        for element in (Element.AFFECTED_SOP_CLASS_UID, Element.REQUESTED_SOP_CLASS_UID):
+        same = encoded_uid(abstract_syntax)
+        for element in _SOP_CLASSES:
+            value = command.value(element)
+            if not value or value == same:
+                continue
             sop_class = _sop_class(command, element)
             if sop_class in ("", abstract_syntax):
                 continue
@@ -228,9 +242,10 @@ class Gate:
     def _response(self, sender: End, message: Message) -> Verdict:
         command = message.command
         operations = self._outstanding[_other(sender)]
-        asked = (command.message_id, command.request)
-        operation = next((o for o in operations if (o.onward_message_id, o.request) == asked), None)
-        if operation is None:
+        for operation in operations:
+            if operation.answered_by(command):
+                break
+        else:
             return Drop(f"response {command.command_field:04X}H to nothing that was asked")
         if command.is_pending:
             operation.matches += 1
@@ -301,10 +316,10 @@ class Gate:
             self._retrieval.learn(archive, command, moves)
         self._retrieval.set_originator(archive, receiver, command, moves, changes)
         asked = self._outstanding[_other(sender)]
-        return bool(moves) or any(operation.retrieves for operation in asked)
+        return bool(moves or (asked and any(operation.retrieves for operation in asked)))
 
 
-def _sop_class(command: CommandSet, element: Element) -> str:
+def _sop_class(command: CommandSet, element: int) -> str:
     """As a receiver reads it that ends at a NUL; what is no UID by its length is no class that is known."""
     sop_class = command.text(element).partition("\0")[0].strip()
     return sop_class if len(sop_class) <= MAX_UID else "?"

@@ -286,6 +286,11 @@ class Moves:
         known = self._archives.get(archive)
         return () if known is None else tuple(known.open)
 
+    def knows(self, archive: str) -> bool:
+        """Whether this archive has been asked to move anything, or has had an association for it."""
+        self.catch_up()
+        return archive in self._archives
+
     def causing(self, archive: str, said: Said, attendance: Attendance | None) -> list[OpenMove]:
         """The moves that a C-STORE may be of; what ended by itself is asked last: nothing is due of it."""
         self.catch_up()

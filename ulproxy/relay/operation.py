@@ -51,6 +51,10 @@ class OpenOperation:
         self.matches = 0
         self.audited: Operation | None = None  # how it began, where somebody wants to know
 
+    def answered_by(self, response: CommandSet) -> bool:
+        """Whether a response of the AE that was asked is one to this request."""
+        return self.onward_message_id == response.message_id and self.request == response.request
+
 
 def described(
     command: CommandSet,

@@ -84,6 +84,8 @@ class Retrieval:
         shown: str | None = None,
     ) -> list[OpenMove]:
         """The moves that a C-STORE-RQ of the archive may be of: to this AE, or behind this title."""
+        if not self._moves.knows(archive.name):  # most that store are no archive
+            return []
         number = command.unsigned(_ORIGINATOR_MESSAGE_ID)
         said = Said(
             archive.title,
