@@ -146,7 +146,7 @@ class Witness:
         return said.field == wire.C_CANCEL
 
     def _answers_the_caller(self, message: Heard) -> None:
-        """A final response answers a request once; that of a C-STORE is its receiver's, which may be early."""
+        """A final response answers a request once; that of a C-STORE is its receiver's, maybe early."""
         caller = self.ends[INBOUND]
         key = number_of(message), message.field & ~RESPONSE
         asked = [

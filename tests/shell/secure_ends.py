@@ -40,11 +40,12 @@ class SecureOwner(Owner):
             link.write([self.greeting])
         link.read(wanted=self.wants)
 
-    def data_received(self, link: Link, data: memoryview) -> None:
+    def data_received(self, link: Link, data: memoryview) -> bool:
         assert self.secured_calls
-        super().data_received(link, data)
+        hurried = super().data_received(link, data)
         if self.answer:
             link.write([self.answer])
+        return hurried
 
 
 class Contexts:

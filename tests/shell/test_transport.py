@@ -32,14 +32,16 @@ class Owner:
         self.lost: list[str] = []
         self.stop = False
         self.close = False
+        self.hurried = True
 
-    def data_received(self, link: Link, data: memoryview) -> None:
+    def data_received(self, link: Link, data: memoryview) -> bool:
         self.data += data
         self.reads.append(len(data))
         if self.stop:
             link.read(wanted=False)
         if self.close:
             link.close()
+        return self.hurried
 
     def written(self, link: Link) -> None:
         self.written_calls += 1
@@ -130,6 +132,19 @@ async def test_readable_without_a_byte():
         ends.transport._readable()
         assert ends.owner.reads == []
         assert ends.owner.lost == []
+
+
+@pytest.mark.parametrize(("hurried", "size"), [(True, 64), (False, 64), (True, 5), (False, 5)])
+async def test_who_may_say_more_has_its_acknowledgement_at_once(monkeypatch, hurried, size):
+    """Not a full buffer: the kernel acknowledges those by itself, and nobody waits within them."""
+    acknowledged: list[int] = []
+    monkeypatch.setattr(Transport, "_acknowledge", lambda _, option: acknowledged.append(option))
+    with connected(size) as ends:
+        ends.owner.hurried = hurried
+        ends.transport.read(wanted=True)
+        await ends.peer.send(b"bytes")
+        await ends.got(b"bytes")
+        assert acknowledged == ([socket.TCP_QUICKACK] if hurried and size > 5 else [])
 
 
 @pytest.mark.parametrize("option", [None, 0x7FFF])

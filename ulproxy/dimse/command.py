@@ -84,7 +84,7 @@ _STATUS: Final = int(Element.STATUS)
 _AFFECTED_SOP_INSTANCE_UID: Final = int(Element.AFFECTED_SOP_INSTANCE_UID)
 _C_STORE_RQ: Final = int(CommandField.C_STORE_RQ)
 _C_CANCEL_RQ: Final = int(CommandField.C_CANCEL_RQ)
-_PENDING: Final = (int(Status.PENDING), int(Status.PENDING_WARNING))
+_PENDING: Final = (b"\x00\xff", b"\x01\xff")
 _REQUIRED: Final = (_COMMAND_FIELD, _COMMAND_DATA_SET_TYPE)
 _UNSIGNED_SHORTS: Final = frozenset(
     {
@@ -164,8 +164,8 @@ class CommandSet:
 
     @property
     def is_pending(self) -> bool:
-        """Whether this response is to be followed by another one (PS3.7 annex C: FF00H, FF01H)."""
-        return self.unsigned(_STATUS) in _PENDING
+        """Whether this is a response that is to be followed by another one (PS3.7 annex C: FF00H, FF01H)."""
+        return self.is_response and self._elements.get(_STATUS) in _PENDING
 
     @property
     def has_valid_instance_uid(self) -> bool:

@@ -147,6 +147,11 @@ class Association:
         """Whether an abort still has somebody to reach: Sta3 to Sta12."""
         return transition(self.role, self.state, Event.A_ABORT_REQUEST) is not None
 
+    @property
+    def within_pdu(self) -> bool:
+        """Whether the peer has sent a part of a PDU and owes the rest."""
+        return self._reader.within_pdu
+
     def limit_received(self, maximum_length: int) -> None:
         """What the peer was told to keep to, in bytes of a P-DATA-TF's variable field; 0 = no limit."""
         self._reader.maximum_length = maximum_length

@@ -100,6 +100,13 @@ class PduReader:
         self._control_wanted = 0
         self._invalid = False
 
+    @property
+    def within_pdu(self) -> bool:
+        """Whether a PDU has begun and not ended."""
+        if self._control is not None or self._head:
+            return True
+        return self._pdu_left > 0 or self._fragment_left > 0
+
     def receive_data(self, unread: memoryview) -> tuple[int, list[PduEvent]]:
         """Reads on; returns how many bytes were consumed, and what they held.
 

@@ -67,6 +67,7 @@ class Ends:
         self.effects: list[Effect] = []
         self.request: AAssociateRQ | None = None
         self.contexts: dict[int, Context] = {}
+        self.windowed = False  # an Asynchronous Operations Window was accepted
         self.ended = False
         self.facts: dict[str, object] = {}  # for the log: who the AEs are, and by which rule
         self._observed: dict[str, None] = {}
@@ -163,6 +164,7 @@ class Ends:
             if (syntax := accepted.get(context.context_id)) is not None:
                 self.contexts[context.context_id] = Context(context.abstract_syntax, syntax)
         self.inbound.messages = MessageReader(self.contexts)
+        self.windowed = answer.user_information.asynchronous_operations_window is not None
         self.effects.append(StartTimer(End.INBOUND, Timer.IDLE))
         proposed = request.presentation_contexts
         facts = {**self.who(), "contexts": len(accepted), "proposed": len(proposed)}

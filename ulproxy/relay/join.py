@@ -181,6 +181,10 @@ class Join:
         """Whether nothing should be read from this end for now."""
         return self._ends.side(end).association.on_hold
 
+    def awaits_more(self, end: End) -> bool:
+        """Whether this end may say more before it is answered; with an asynchronous window it always may."""
+        return self._ends.windowed or self._ends.side(end).unfinished
+
     def would_be_refused(self, policy: Policy) -> bool:
         """Whether an open association would not be let through now by these rules."""
         request, before = self._ends.request, self._decision

@@ -51,6 +51,7 @@ class Side:
         "octets_passed",
         "operation",
         "passing",
+        "pending",
         "reply",
         "target",
         "waiting",
@@ -66,6 +67,7 @@ class Side:
         self.target: Side | None = None  # whom its messages go to
         self.cutter: Cutter | None = None  # where that one takes less than this one was told
         self.passing = False  # the message under way goes onward
+        self.pending = False  # its last message was a pending response (PS3.7 annex C)
         self.collected: Collected | None = None  # the message under way, which is held
         self.held: Message | None = (
             None  # judged again before anything else of the peer is looked at
@@ -79,6 +81,11 @@ class Side:
         self.message_open = False  # a data set has begun and not ended
         self.fragment_left = 0  # bytes without which a PDU of ours would be taken for its data
         self.waiting: list[bytes] = []  # our own messages, due between two messages
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether the peer is within a message or a PDU, or has announced another response."""
+        return self.messages.under_way or self.pending or self.association.within_pdu
 
     @property
     def name(self) -> str:

@@ -73,7 +73,7 @@ class Handshake:
         self.arrival = replace(self.arrival, log=self.arrival.log.bind(tls=link.version))
         self._reception.secured(self)
 
-    def data_received(self, link: Link, _data: memoryview) -> None:
+    def data_received(self, link: Link, _data: memoryview) -> bool:
         """Not asked for."""
         raise AssertionError(link)
 

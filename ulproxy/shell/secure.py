@@ -146,17 +146,18 @@ class Secure:
 
     # What the plain transport reports
 
-    def data_received(self, _link: Link, data: memoryview) -> None:
-        """Bytes came."""
+    def data_received(self, _link: Link, data: memoryview) -> bool:
+        """Bytes came; records end where they like, so more may always come."""
         if not self._begun:
             if self._foreign or not is_tls(data):
                 self._foreign += data[:_SHOWN]
                 if len(self._foreign) >= _SHOWN:
                     self._lose(self._named())
-                return
+                return True
             self._begun = True
         self._incoming.write(data)
         self._resume()
+        return True
 
     def written(self, _link: Link) -> None:
         """The peer took some of what was unsent."""

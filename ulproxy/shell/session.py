@@ -114,10 +114,12 @@ class Session:
         del self._securing[end]
         self._run(self.join.connected, end)
 
-    def data_received(self, link: Link, data: memoryview) -> None:
-        """Bytes came from one of the ends."""
+    def data_received(self, link: Link, data: memoryview) -> bool:
+        """Bytes came from one of the ends; whether more may come before it is answered."""
         self._last_read = self._loop.time()
-        self._run(self.join.receive_data, self._end(link), data)
+        end = self._end(link)
+        self._run(self.join.receive_data, end, data)
+        return self.join.awaits_more(end)
 
     def written(self, link: Link) -> None:
         """One of the ends took what had been waiting."""
@@ -214,9 +216,13 @@ class Session:
     def _balance(self) -> None:
         """Reads each end only as far as the others take what comes, and while nothing of it is held."""
         join, transports = self.join, self._transports
+        if self._all_read and not join.holds:
+            for transport in transports.values():
+                if transport.unsent:
+                    break
+            else:
+                return
         waiting = [end for end, transport in transports.items() if transport.unsent]
-        if not waiting and self._all_read and not join.holds:
-            return
         self._all_read = True
         for end, transport in transports.items():
             if end is End.INBOUND:

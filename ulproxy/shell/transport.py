@@ -54,8 +54,11 @@ class Link(Protocol):
 class Owner(Protocol):
     """Who a connection reports to."""
 
-    def data_received(self, link: Link, data: memoryview) -> None:
-        """Bytes came."""
+    def data_received(self, link: Link, data: memoryview) -> bool:
+        """Bytes came; whether the peer may have more to say before it is answered.
+
+        Then it may be waiting for our ACK, with Nagle on, and gets it at once.
+        """
 
     def written(self, link: Link) -> None:
         """The peer took some of what was unsent."""
@@ -129,6 +132,8 @@ class Transport:
             except OSError as error:
                 self._fail(error)
                 return
+            if sent == sum(map(len, data)):
+                return
         for piece in data:
             if sent < len(piece):
                 self._keep(memoryview(bytes(memoryview(piece)[sent:])))
@@ -163,14 +168,14 @@ class Transport:
         if count == 0:
             self._lose(None)
             return
-        if count < len(self._buffer) and _QUICKACK is not None:
-            self._acknowledge(_QUICKACK)
         if count <= LEAST_READ:  # no less can be read at once
-            self._owner.data_received(self, self._buffer[:count])
-            return
-        began = time.thread_time()  # not the clock: a busy machine is not this peer's doing
-        self._owner.data_received(self, self._buffer[:count])
-        self._pace(count, time.thread_time() - began)
+            hurried = self._owner.data_received(self, self._buffer[:count])
+        else:
+            began = time.thread_time()  # not the clock: a busy machine is not this peer's doing
+            hurried = self._owner.data_received(self, self._buffer[:count])
+            self._pace(count, time.thread_time() - began)
+        if hurried and count < len(self._buffer) and _QUICKACK is not None:
+            self._acknowledge(_QUICKACK)
 
     def _pace(self, count: int, spent: float) -> None:
         """Reads less at once of a peer whose bytes are much work: thousands of tiny fragments, say."""
@@ -186,6 +191,8 @@ class Transport:
 
     def _acknowledge(self, option: int) -> None:
         """A peer with Nagle on waits for our ACK before it sends the rest of a message."""
+        if self._closed:
+            return
         try:
             self._socket.setsockopt(socket.IPPROTO_TCP, option, 1)
         except OSError:  # not every kernel that has a name for it has it
