@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.relay.listener import heard
@@ -17,7 +19,7 @@ def runs(stream: bytes, size: int) -> list[PDataRun]:
     reader, found = PduReader(), []
     for start in range(0, len(stream), size):
         _, events = reader.receive_data(memoryview(stream[start : start + size]))
-        found += [e._replace(data=bytes(e.data)) for e in events if isinstance(e, PDataRun)]
+        found += [replace(e, data=bytes(e.data)) for e in events if isinstance(e, PDataRun)]
     return found
 
 

@@ -47,7 +47,11 @@ def test_these_are_all_there_are():
     }
 
 
-@pytest.mark.parametrize("effect", SOME, ids=lambda effect: type(effect).__name__)
+@pytest.mark.parametrize(
+    "effect",
+    [effect for effect in SOME if not isinstance(effect, SendData)],  # of which there are many
+    ids=lambda effect: type(effect).__name__,
+)
 def test_they_cannot_be_changed(effect):
     field = next(iter(inspect.signature(type(effect)).parameters))
     with pytest.raises((AttributeError, dataclasses.FrozenInstanceError)):

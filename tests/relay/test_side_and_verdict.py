@@ -43,7 +43,7 @@ def test_who_is_blamed_is_told_what_for():
 
 def test_what_passes_passes_as_it_came_unless_something_else_is_said():
     verdict = Pass(decoded(wire.echo_rq(1)))
-    assert verdict[1:] == (None, None, "", None)
+    assert verdict == Pass(verdict.command, None, None, "", None)
 
 
 def test_a_context_is_what_was_proposed_and_accepted():

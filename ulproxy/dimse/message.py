@@ -7,8 +7,8 @@ Fragments of two messages never interleave and a message keeps to one presentati
 from __future__ import annotations
 
 from collections.abc import Container
+from dataclasses import dataclass
 from enum import Enum, auto
-from typing import NamedTuple
 
 from ulproxy.dimse.command import CommandSet, decode
 from ulproxy.errors import RemoteProtocolError
@@ -16,7 +16,8 @@ from ulproxy.pdu.reader import CommandFragment, PDataRun
 from ulproxy.pdu.types import MAX_COMMAND, AbortReason
 
 
-class Message(NamedTuple):
+@dataclass(slots=True)
+class Message:
     """The command set of a message; its data set, if any, follows as fragments."""
 
     context_id: int

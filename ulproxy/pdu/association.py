@@ -8,6 +8,7 @@ handles each output before the next byte is looked at, because that may change t
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 from ulproxy.errors import LocalProtocolError, RemoteProtocolError
@@ -314,7 +315,7 @@ class Association:
 def _kept(event: PduEvent) -> PduEvent:
     """The event without a view of bytes that are its reader's."""
     if isinstance(event, _P_DATA):
-        return event._replace(data=memoryview(bytes(event.data)))
+        return replace(event, data=memoryview(bytes(event.data)))
     return event
 
 

@@ -13,6 +13,7 @@ and bits of the headers go on as 0, as a sender's must (9.3.1, E.2).
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from ulproxy.pdu.types import MAX_CONTROL_PDU, MIN_ASSOCIATE_PDU, AbortReason, PduType
@@ -37,7 +38,8 @@ class ControlPdu(NamedTuple):
     body: bytes
 
 
-class CommandFragment(NamedTuple):
+@dataclass(slots=True)
+class CommandFragment:
     """A piece of a command fragment; `last` = the command set ends with it."""
 
     context_id: int
@@ -45,7 +47,8 @@ class CommandFragment(NamedTuple):
     last: bool
 
 
-class PDataRun(NamedTuple):
+@dataclass(slots=True)
+class PDataRun:
     """Data fragments of one message, framed as P-DATA-TFs, ready to be sent on.
 
     `last` = the data set ends with it; `remaining` = bytes still to come of the fragment that the run

@@ -62,7 +62,8 @@ EXPIRED: Final = {
 }
 
 
-class SendData(NamedTuple):
+@dataclass(slots=True)
+class SendData:
     """Write to this end; a view is valid until the core is called again."""
 
     end: End

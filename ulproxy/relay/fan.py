@@ -6,6 +6,7 @@ Responses go back as they come; the last one says whether a member failed. One t
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from ulproxy.dimse.command import (
@@ -195,7 +196,7 @@ class FanOut(SeveralLegs):
         if query is None:
             raise AssertionError("a response to nothing that the group was asked")
         if command.is_pending:
-            return verdict._replace(command=query.pending(verdict.command))
+            return replace(verdict, command=query.pending(verdict.command))
         final = verdict.command
         return Collect(lambda data_set: self._answered(query, member, final, data_set))
 

@@ -152,7 +152,7 @@ class Gate:
         operation = self._begun(sender, message, move, rule)
         passed = self._passed(sender, message, changes, operation, text)
         if command.request == _N_ACTION_RQ and passed.titles is not None:
-            return passed._replace(seen=self._commitment(asking, asked, message))
+            return replace(passed, seen=self._commitment(asking, asked, message))
         return passed
 
     def _commitment(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from ulproxy.dimse.command import CommandSet
@@ -24,7 +25,8 @@ class Titles(NamedTuple):
     mapping: Mapping
 
 
-class Pass(NamedTuple):
+@dataclass(slots=True)
+class Pass:
     """The message goes on, with this command set; its data set as it comes, or with titles mapped.
 
     `operation` is the one that the message's bytes count for; `observed` says why it would be refused if
