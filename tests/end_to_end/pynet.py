@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -125,3 +127,23 @@ def association(
         if made.is_established:
             made.release()
         made.join(10)
+
+
+@contextlib.contextmanager
+def only_asking(made: Association) -> Iterator[None]:
+    """Its reactor stands still: in rare cases it takes the response that a `send_c_...` waits for."""
+    going_on, stopped = made._reactor_checkpoint, _Stopped()
+    made._reactor_checkpoint = stopped
+    going_on.clear()
+    time.sleep(0.05)  # it turns each millisecond
+    try:
+        yield
+    finally:
+        made._reactor_checkpoint = going_on
+        going_on.set()
+        threading.Event.set(stopped)
+
+
+class _Stopped(threading.Event):
+    def set(self) -> None:
+        """Nobody lets it go on."""

@@ -16,7 +16,7 @@ from pynetdicom import _config, build_context
 
 from tests.end_to_end.files import Part10, digest, read, wheel_files
 from tests.end_to_end.peers import Way, ae, border, relay, rule, run_tool
-from tests.end_to_end.pynet import Stored, association, entity, storage_scp
+from tests.end_to_end.pynet import Stored, association, entity, only_asking, storage_scp
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
@@ -81,7 +81,10 @@ def by_pynetdicom(way: Way, directory: Path) -> dict[str, int]:
     pairs = sorted({(f.sop_class, f.transfer_syntax) for f in FILES})
     contexts = [build_context(*pair) for pair in pairs]
     statuses = {}
-    with association(entity("SCU"), way.port, way.called, contexts) as client:
+    with (
+        association(entity("SCU"), way.port, way.called, contexts) as client,
+        only_asking(client),
+    ):
         for number, file in enumerate(FILES):
             status = client.send_c_store(even(file, directory), msg_id=number + 1)
             statuses[str(file.path)] = status.Status
