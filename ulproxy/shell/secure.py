@@ -15,7 +15,7 @@ from asyncio import AbstractEventLoop
 from collections.abc import Sequence
 from contextlib import suppress
 from socket import socket
-from typing import Final, Protocol, cast
+from typing import Final, Protocol
 
 from ulproxy.relay.sniff import is_tls, spoken, spoken_for_tls
 from ulproxy.shell.tls import failure, identities
@@ -25,6 +25,7 @@ from ulproxy.shell.transport import Link, Owner, Transport
 AT_ONCE: Final = 64 * 1024
 # TLS itself has answers, to key updates (RFC 8446 4.6.3): a peer that does not read them is not read either.
 MAX_UNSENT: Final = 1 << 20
+_NOTHING: Final = memoryview(b"")
 _SHOWN: Final = 8  # so many bytes tell what is no TLS
 
 
@@ -44,6 +45,7 @@ class Secure:
     __slots__ = (
         "_begun",
         "_buffer",
+        "_carried",
         "_closed",
         "_done",
         "_early",
@@ -72,11 +74,14 @@ class Secure:
         self._buffer = (
             buffer  # the shared one: what it brought is in `_incoming` before it is used again
         )
+        # Bytes come behind a record's room and are decrypted to the front, onto what OpenSSL has already:
+        # the record that the read before has left half may be whole before any of that is free.
+        self._carried = len(buffer) // 16
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(
             self._incoming, self._outgoing, server_side=host is None, server_hostname=host
         )
-        self._transport = Transport(loop, sock, buffer[:AT_ONCE], self)
+        self._transport = Transport(loop, sock, buffer[self._carried :], self)
         self._begun = False  # the peer speaks TLS
         self._foreign = b""  # what it speaks instead
         self._early = b""  # written before the handshake was done
@@ -155,8 +160,12 @@ class Secure:
                     self._lose(self._named())
                 return True
             self._begun = True
-        self._incoming.write(data)
-        self._resume()
+        if self._done and self._wanted:
+            self._deliver(data)
+            self._watch()
+        else:
+            self._incoming.write(data)
+            self._resume()
         return True
 
     def written(self, _link: Link) -> None:
@@ -203,9 +212,11 @@ class Secure:
         self.owner.secured(self)
         return True
 
-    def _deliver(self) -> None:
+    def _deliver(self, data: memoryview = _NOTHING) -> None:
+        """Hands on what there is, `data` came just now, as far as it is wanted."""
         while self._wanted and not self._closed:
-            count = self._decrypt()
+            count = self._decrypt(data)
+            data = _NOTHING
             self._flush()  # what TLS itself has to say to it
             if count:
                 self.owner.data_received(self, self._buffer[:count])
@@ -214,15 +225,25 @@ class Secure:
             elif count < len(self._buffer) and not self._end:
                 return
 
-    def _decrypt(self) -> int:
+    def _decrypt(self, data: memoryview) -> int:
         """Fills the buffer with as much as there is."""
-        count = 0
+        count = fed = 0
+        while fed < len(data) and not self._end:
+            piece = data[fed : fed + AT_ONCE]
+            self._incoming.write(piece)
+            fed += len(piece)
+            count = self._fill(count, self._carried + fed)
+        return self._fill(count, len(self._buffer))
+
+    def _fill(self, count: int, end: int) -> int:
+        """Decrypts to the buffer from `count` to `end`; how far it came."""
+        incoming, tls, buffer = self._incoming, self._tls, self._buffer
         try:
-            while count < len(self._buffer) and not self._end:
-                read: object = self._tls.read(len(self._buffer) - count, self._buffer[count:])
+            while count < end and not self._end and (incoming.pending or tls.pending()):
+                read: int = tls.read(end - count, buffer[count:end])  # type: ignore[assignment]
                 if not read:
                     self._end = "closed"
-                count += cast("int", read)  # not bytes, where it has a buffer
+                count += read
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLError as error:
