@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import socket
 
 import pytest
@@ -14,6 +15,7 @@ from tests.shell.secure_peer import CLOSED, CUT
 from tests.shell.test_transport import BIG, pair
 from ulproxy.shell import secure as module
 from ulproxy.shell.secure import AT_ONCE, Secure
+from ulproxy.shell.transport import RECEIVE_BUFFER
 
 
 @pytest.fixture(scope="module")
@@ -68,12 +70,48 @@ async def test_what_comes_is_handed_on_in_few_pieces(contexts):
         assert ends.owner.reads == [10_000]
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("at_once", [700, 5_000, AT_ONCE])
+@pytest.mark.parametrize("size", [1_000, 20_000, RECEIVE_BUFFER])
+async def test_records_do_not_fit_reads(contexts, monkeypatch, size, at_once, version):
+    """What is decrypted goes where the read has brought it, and never onto what is still to be decrypted."""
+    monkeypatch.setattr(module, "AT_ONCE", at_once)
+    chance = random.Random(size + at_once)
+    async with secured(contexts, version=version, size=size) as ends:
+        at = 0
+        while at < len(BIG) // 4:
+            record = chance.choice([1, 100, 1 << 14])
+            ends.peer.tls.write(BIG[at : at + record])
+            at += record
+        encrypted = ends.peer.outgoing.read()
+        while encrypted:
+            piece = chance.choice([1, 5, 3_000, 50_000, 300_000])
+            await ends.plain.send(encrypted[:piece])
+            encrypted = encrypted[piece:]
+        await ends.got(BIG[:at])
+        assert max(ends.owner.reads) <= size
+
+
+async def test_the_record_that_the_read_before_left_half(contexts):
+    """It goes on with what the next one brings, in one piece."""
+    async with secured(contexts) as ends:
+        ends.peer.tls.write(bytes(1 << 14))
+        half = ends.peer.outgoing.read()
+        await ends.plain.send(half[:-1])
+        await asyncio.sleep(0.02)
+        ends.peer.tls.write(bytes(40_000))
+        await ends.plain.send(half[-1:] + ends.peer.outgoing.read())
+        await ends.got(bytes((1 << 14) + 40_000))
+        assert ends.owner.reads == [(1 << 14) + 40_000]
+
+
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_much_in_both_directions(contexts, role, version):
     async with secured(contexts, role, version) as ends:
         await asyncio.gather(ends.peer.send(BIG), ends.got(BIG))
-        assert max(ends.owner.reads) <= AT_ONCE + (1 << 14)
+        # Never full, which would be a second and a small piece of what one read brought.
+        assert AT_ONCE < max(ends.owner.reads) < RECEIVE_BUFFER
         ends.link.write([BIG])
         assert await ends.peer.exactly(len(BIG)) == BIG
         await eventually(lambda: ends.link.unsent == 0, "everything is sent")

@@ -1,8 +1,8 @@
 """TLS over a plain transport: the same interface, with a handshake before it.
 
 OpenSSL sees memory only (`ssl.MemoryBIO`), so reading, pace, queue and back-pressure are transport.py's. What
-a read brings is decrypted whole and handed on at once, unless the owner stops reading or has not begun; then
-it waits here, at most one read of it.
+a read brings is decrypted whole, onto itself, and handed on at once, unless the owner stops reading or has
+not begun; then it waits here, at most one read of it.
 
 A connection that ends without close_notify was cut (RFC 8446 6.1): for DICOM it is lost either way. What is
 no TLS is never answered.
@@ -15,14 +15,16 @@ from asyncio import AbstractEventLoop
 from collections.abc import Sequence
 from contextlib import suppress
 from socket import socket
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 from ulproxy.relay.sniff import is_tls, spoken, spoken_for_tls
 from ulproxy.shell.tls import failure, identities
 from ulproxy.shell.transport import Link, Owner, Transport
 
-# What is read, decrypted or encrypted in one go: a memory BIO keeps the most that ever was in it.
+# What OpenSSL is given at once, to decrypt or to encrypt: a memory BIO keeps the most that ever was in it.
 AT_ONCE: Final = 64 * 1024
+# So much of the buffer, a part of it, is free before what is read: 16 KiB of 256, a record (RFC 8446 5.2).
+_SPARE: Final = 16
 # TLS itself has answers, to key updates (RFC 8446 4.6.3): a peer that does not read them is not read either.
 MAX_UNSENT: Final = 1 << 20
 _NOTHING: Final = memoryview(b"")
@@ -45,7 +47,6 @@ class Secure:
     __slots__ = (
         "_begun",
         "_buffer",
-        "_carried",
         "_closed",
         "_done",
         "_early",
@@ -54,6 +55,7 @@ class Secure:
         "_incoming",
         "_loop",
         "_outgoing",
+        "_spare",
         "_tls",
         "_transport",
         "_wanted",
@@ -74,14 +76,14 @@ class Secure:
         self._buffer = (
             buffer  # the shared one: what it brought is in `_incoming` before it is used again
         )
-        # Bytes come behind a record's room and are decrypted to the front, onto what OpenSSL has already:
-        # the record that the read before has left half may be whole before any of that is free.
-        self._carried = len(buffer) // 16
+        # What is decrypted goes to the front, onto bytes that OpenSSL has already; the record that the read
+        # before left half comes on top of them.
+        self._spare = len(buffer) // _SPARE
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(
             self._incoming, self._outgoing, server_side=host is None, server_hostname=host
         )
-        self._transport = Transport(loop, sock, buffer[self._carried :], self)
+        self._transport = Transport(loop, sock, buffer[self._spare :], self)
         self._begun = False  # the peer speaks TLS
         self._foreign = b""  # what it speaks instead
         self._early = b""  # written before the handshake was done
@@ -213,7 +215,7 @@ class Secure:
         return True
 
     def _deliver(self, data: memoryview = _NOTHING) -> None:
-        """Hands on what there is, `data` came just now, as far as it is wanted."""
+        """Hands on what is there, with `data` that came just now, as far as it is wanted."""
         while self._wanted and not self._closed:
             count = self._decrypt(data)
             data = _NOTHING
@@ -226,24 +228,25 @@ class Secure:
                 return
 
     def _decrypt(self, data: memoryview) -> int:
-        """Fills the buffer with as much as there is."""
-        count = fed = 0
-        while fed < len(data) and not self._end:
-            piece = data[fed : fed + AT_ONCE]
+        """Fills the buffer, at the end of which `data` is, with as much as there is; how much."""
+        count = given = 0
+        while given < len(data) and not self._end:
+            piece = data[given : given + AT_ONCE]
             self._incoming.write(piece)
-            fed += len(piece)
-            count = self._fill(count, self._carried + fed)
+            given += len(piece)
+            count = self._fill(count, self._spare + given)
         return self._fill(count, len(self._buffer))
 
     def _fill(self, count: int, end: int) -> int:
-        """Decrypts to the buffer from `count` to `end`; how far it came."""
+        """Decrypts to the buffer, from `count` to `end` at most; how far."""
         incoming, tls, buffer = self._incoming, self._tls, self._buffer
         try:
+            # Asked first, because an exception costs as much as a quarter of a record.
             while count < end and not self._end and (incoming.pending or tls.pending()):
-                read: int = tls.read(end - count, buffer[count:end])  # type: ignore[assignment]
+                read: object = tls.read(end - count, buffer[count:end])
                 if not read:
                     self._end = "closed"
-                count += read
+                count += cast("int", read)  # not bytes, where it has a buffer
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLError as error:
