@@ -43,10 +43,15 @@ class Requestor:
         max_length: int = MAX_LENGTH,
         transfer: str = wire.EXPLICIT_LITTLE,
     ) -> None:
-        self.peer = socket.create_connection((HOST, port), TIMEOUT)
-        self.peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.peer = self.connect(port)
         self._stream = self.peer.makefile("rb")
         self.peer.sendall(wire.associate_rq(called, abstract, max_length, transfer))
+
+    def connect(self, port: int) -> socket.socket:
+        """A connection to the relay, or to the sink."""
+        peer = socket.create_connection((HOST, port), TIMEOUT)
+        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return peer
 
     def established(self) -> Self:
         """The acceptor has accepted."""

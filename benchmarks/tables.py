@@ -62,6 +62,7 @@ SECTIONS = (
         "From the sender's first byte to the receiver's", ("first-byte-",), ("first", "answered")
     ),
     Section("TLS", ("tls-",), ("wall", "cpu_per_gb", "peak")),
+    Section("TLS, associations one after the other", ("secured-",), ("rate", "cpu")),
     Section("C-FIND", ("find-",), ("wall", "cpu", "peak")),
     Section(
         "Memory by the size of one object", ("memory-",), ("growth", "peak", "wall", "cpu_per_gb")

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
+import socket
+import ssl
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from benchmarks import variants
+from benchmarks import secure, variants
 from benchmarks.processes import PeerError
 from benchmarks.suite import Case, Sample, Setting, Skip, measure, ways
 from benchmarks.variants import UnavailableError, Variant, Wiring
 
 ROOT = Path(__file__).parents[1]
-CASES = "micro-*,first-byte-*,many-*,setup-*,*-pdu16*,find-*,memory-*"
+CASES = "micro-*,first-byte-*,many-*,setup-*,secured-*,*-pdu16*,find-*,memory-*"
 
 
 def test_a_quick_run_measures_every_case_and_fails_none(tmp_path):
@@ -26,7 +29,8 @@ def test_a_quick_run_measures_every_case_and_fails_none(tmp_path):
     found = json.loads(file.read_text())
     measured = {(one["case"], one["variant"]) for one in found["samples"]}
     assert {case.partition("-")[0] for case, _ in measured} == {
-        *("micro", "first", "many", "setup", "big", "ct", "small", "tls", "find", "memory")
+        *("micro", "first", "many", "setup", "big", "ct", "small", "tls", "secured"),
+        *("find", "memory"),
     }
     both = ("big-pdu16-dcmtk", "big-pdu16-own", "find-dcmtk", "tls-both-pdu16")
     assert {(case, name) for case in both for name in ("direct", "ulproxy")} <= measured
@@ -102,3 +106,34 @@ def test_nginx_without_its_stream_module_is_not_there(tmp_path, monkeypatch):
 def test_a_program_that_is_not_there_is_named_with_its_package():
     with pytest.raises(UnavailableError, match=r"no surely-not-there .*apt install that"):
         variants.program("surely-not-there", "that")
+
+
+class Accepting:
+    """Somebody who speaks a version of TLS and no later one; the way to it."""
+
+    def __init__(self, name: str, pki: Path, version: ssl.TLSVersion) -> None:
+        self._context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        self._context.load_cert_chain(pki / "relay.pem", pki / "relay.key")
+        self._context.maximum_version = version
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.way = Variant(name, {"SINK": self._listener.getsockname()[1]})
+
+    def accept(self) -> None:
+        with self._listener, self._listener.accept()[0] as peer:
+            self._context.wrap_socket(peer, server_side=True).close()
+
+
+def test_who_speaks_another_version_of_tls_is_not_compared(tmp_path):
+    pki = tmp_path / "pki"
+    secure.certify(pki)
+    new, old = ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_2
+    ends = [Accepting(name, pki, one) for name, one in (("a", new), ("b", old), ("c", new))]
+    with ThreadPoolExecutor(len(ends)) as threads:
+        accepted = [threads.submit(end.accept) for end in ends]
+        alike, others = secure.alike([end.way for end in ends], ["case"], pki)
+        for one in accepted:
+            one.result()
+    assert [way.name for way in alike] == ["a", "c"]
+    (skip,) = others
+    assert (skip.variant, skip.failed) == ("b", True)
+    assert skip.why.startswith("it speaks TLSv1.2 ")
