@@ -7,7 +7,7 @@ import contextlib
 import errno
 import os
 import socket
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import pytest
 
@@ -26,7 +26,10 @@ class Resolver:
     def __init__(self, *answers: Address, error: OSError | None = None) -> None:
         self._answers = answers
         self._error = error
-        self.sock_connect = asyncio.get_running_loop().sock_connect
+        self._loop = asyncio.get_running_loop()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loop, name)
 
     async def getaddrinfo(self, host: str, port: int, *, type: int) -> list[Any]:  # noqa: A002
         if self._error is not None:
@@ -136,15 +139,56 @@ async def test_name_that_nobody_knows():
     assert "Name or service not known" in reason(error)
 
 
+class Distant(socket.socket):
+    """A machine whose answer is not there by the time that one looks again."""
+
+    def connect_ex(self, address: Any) -> int:
+        number = super().connect_ex(address) if self.fileno() not in self.asked else None
+        self.asked.add(self.fileno())
+        return errno.EALREADY if number is None else number
+
+    asked: ClassVar[set[int]] = set()
+
+
+@pytest.fixture
+def distant(monkeypatch):
+    monkeypatch.setattr(Distant, "asked", set())
+    monkeypatch.setattr(socket, "socket", Distant)
+
+
+@pytest.mark.usefixtures("distant")
+async def test_address_that_is_waited_for():
+    with Acceptor() as acceptor:
+        await reached(acceptor, Endpoint("127.0.0.1", acceptor.port))
+
+
+@pytest.mark.usefixtures("distant")
+async def test_address_that_refuses_after_a_while():
+    error = await refusal(Endpoint("127.0.0.1", closed_port()))
+    assert error.errno == errno.ECONNREFUSED
+
+
+async def test_at_once():
+    """On the same machine there is nothing to wait for, but it is told later all the same."""
+    loop = asyncio.get_running_loop()
+    told: list[asyncio.Future[socket.socket]] = []
+    with Acceptor() as acceptor:
+        connecting = connect(loop, Endpoint("127.0.0.1", acceptor.port), PATIENCE)
+        connecting.add_done_callback(told.append)
+        assert connecting.done()
+        assert told == []
+        await asyncio.sleep(0)
+        assert told == [connecting]
+        (await connecting).close()
+
+
 async def test_cancelled_while_it_waits():
     """The descriptor is free at once, and whoever gets its number next is not disturbed."""
     loop = asyncio.get_running_loop()
     with BlackHole() as hole, Acceptor() as acceptor:
         before = descriptors()
         for _ in range(3):
-            connecting = asyncio.create_task(
-                connect(loop, Endpoint("127.0.0.1", hole.port), PATIENCE)
-            )
+            connecting = connect(loop, Endpoint("127.0.0.1", hole.port), PATIENCE)
             done, _pending = await asyncio.wait({connecting}, timeout=0.05)
             assert not done
             connecting.cancel()

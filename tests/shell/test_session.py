@@ -149,10 +149,12 @@ async def test_pacs_that_cannot_be_reached(tmp_path, log, monkeypatch, how):
     with Acceptor() as acceptor:
         port = acceptor.port
 
-        async def gone(*_args: object) -> socket.socket:
+        def gone(loop: asyncio.AbstractEventLoop, *_: object) -> asyncio.Future[socket.socket]:
             sock = socket.create_connection(("127.0.0.1", port))
             sock.close()
-            return sock
+            connected: asyncio.Future[socket.socket] = loop.create_future()
+            connected.set_result(sock)
+            return connected
 
         if how == "vanishes":
             monkeypatch.setattr(module, "connect", gone)

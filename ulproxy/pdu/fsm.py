@@ -16,6 +16,7 @@ class Role(Enum):
 
     REQUESTOR = auto()
     ACCEPTOR = auto()
+    __hash__ = object.__hash__  # there is one of each; Enum hashes names, and in Python
 
 
 class State(IntEnum):
@@ -106,6 +107,7 @@ class Effect(Enum):
     CONFIRM_RELEASE = auto()
     INDICATE_ABORT = auto()
     INDICATE_P_ABORT = auto()
+    __hash__ = object.__hash__  # there is one of each; Enum hashes names, and in Python
 
 
 class Action(NamedTuple):

@@ -50,6 +50,7 @@ class Timer(Enum):
     PATIENCE = auto()  # how long the slowest of several AEs may keep the caller waiting
     IDLE = auto()  # restarted by every byte of either end
     WRITE = auto()  # runs while an end does not take what is written to it
+    __hash__ = object.__hash__  # there is one of each; Enum hashes names, and in Python
 
 
 MAX_SHOWN: Final = 64
@@ -140,6 +141,8 @@ def printable(title: str) -> str:
     """A title from a peer as a log may have it: a command set has room for one of 64 KB."""
     if len(title) > MAX_SHOWN:
         title = f"{title[:MAX_SHOWN]}..."
+    if title.isascii() and title.isprintable():
+        return title
     return "".join(c if c.isascii() and c.isprintable() else "?" for c in title)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 import secrets
 import socket
 from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_address
 
 from structlog.typing import FilteringBoundLogger
 
@@ -36,8 +37,14 @@ class Arrival:
 def arrived(sock: socket.socket, network: str, now: float) -> Arrival:
     """The facts of a connection that has been accepted; raises OSError if it is gone already."""
     host, port = sock.getpeername()[:2]
-    address = ipaddress.ip_address(host.partition("%")[0])
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
     origin = Source(secrets.token_hex(4), network, f"{host}:{port}")
-    return Arrival(network, address, now, logger(**origin._asdict()), origin)
+    return Arrival(network, _address(host), now, logger(**origin._asdict()).bind(), origin)
+
+
+@lru_cache(maxsize=1024)
+def _address(host: str) -> IpAddress:
+    """An IPv4 peer of an IPv6 socket counts as what it is."""
+    address = ip_address(host.partition("%")[0])
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
+from functools import partial
+from operator import attrgetter
 from typing import Final, ParamSpec, Protocol
 
 from ulproxy.policy.decision import Peer
@@ -42,6 +42,14 @@ P = ParamSpec("P")
 # Answers of the relay's own pile up only for a peer that asks and does not read: then it is not read either.
 MAX_UNSENT: Final = 1 << 20
 PATIENCE: Final = 1.0  # seconds that the slowest of several AEs may keep the caller waiting
+_SECONDS: Final[dict[Timer, Callable[[Limits], float]]] = {
+    Timer.ARTIM: attrgetter("artim"),
+    Timer.RELEASE: attrgetter("artim"),
+    Timer.CONNECT: attrgetter("connect"),
+    Timer.PATIENCE: lambda limits: min(PATIENCE, limits.connect),
+    Timer.IDLE: attrgetter("idle"),
+    Timer.WRITE: attrgetter("write"),
+}
 
 
 class House(Protocol):
@@ -78,7 +86,7 @@ class Session:
         self._transports: dict[End, Link] = {End.INBOUND: self._inbound(inbound)}
         self._securing: dict[End, Endpoint] = {}  # onward, while the TLS handshake goes on
         self._timers: dict[tuple[End, Timer], asyncio.TimerHandle] = {}
-        self._opening: dict[End, asyncio.Task[None]] = {}
+        self._opening: dict[End, asyncio.Future[socket.socket]] = {}
         self._last_read = self._loop.time()
         self._last_write = {End.INBOUND: self._last_read}
         self._used = self._last_read - self._began  # of ARTIM, by the TLS handshake
@@ -189,7 +197,7 @@ class Session:
     def _perform(self, effect: Effect) -> None:
         match effect:
             case OpenTransport():
-                self._opening[effect.end] = self._loop.create_task(self._open(effect))
+                self._open(effect)
             case CloseTransport(end):
                 self._close(end)
             case StartTimer(end, timer):
@@ -237,20 +245,32 @@ class Session:
             self._all_read = self._all_read and wanted
             transport.read(wanted=wanted)
 
-    async def _open(self, wanted: OpenTransport) -> None:
-        end, tls = wanted.end, wanted.tls
+    def _open(self, wanted: OpenTransport) -> None:
         try:
-            context = None if tls is None else self._house.tls.calling(tls)
-            sock = await connect(self._loop, wanted.endpoint, self._limits.connect)
-            self._transports[end] = self._onward(sock, wanted.endpoint, context)
-            self._all_read = False
+            if wanted.tls is not None:  # a file of it may be gone: then nobody is called
+                self._house.tls.calling(wanted.tls)
+            opening = connect(self._loop, wanted.endpoint, self._limits.connect)
         except OSError as error:
-            del self._opening[end]
-            self._lost(end, f"{wanted.endpoint}: {reason(error)}")
+            opening = self._loop.create_future()
+            opening.set_exception(error)
+        self._opening[wanted.end] = opening
+        opening.add_done_callback(partial(self._opened, wanted))
+
+    def _opened(self, wanted: OpenTransport, opening: asyncio.Future[socket.socket]) -> None:
+        end = wanted.end
+        if self._opening.get(end) is not opening:  # closed meanwhile
+            if not opening.cancelled() and opening.exception() is None:
+                opening.result().close()
             return
         del self._opening[end]
+        try:
+            self._transports[end] = self._onward(opening.result(), wanted)
+        except OSError as error:
+            self._lost(end, f"{wanted.endpoint}: {reason(error)}")
+            return
+        self._all_read = False
         self._last_write[end] = self._loop.time()
-        if context is None:
+        if wanted.tls is None:
             self._run(self.join.connected, end)
         else:
             self._securing[end] = wanted.endpoint
@@ -261,13 +281,12 @@ class Session:
             return inbound
         return Transport(self._loop, inbound, self._house.buffer, self)
 
-    def _onward(
-        self, sock: socket.socket, endpoint: Endpoint, context: ssl.SSLContext | None
-    ) -> Link:
+    def _onward(self, sock: socket.socket, wanted: OpenTransport) -> Link:
         try:
-            if context is None:
+            if wanted.tls is None:
                 return Transport(self._loop, sock, self._house.buffer, self)
-            host = server_name(endpoint.host)
+            context = self._house.tls.calling(wanted.tls)
+            host = server_name(wanted.endpoint.host)
             return Secure(self._loop, sock, self._house.buffer, self, context, host)
         except OSError:  # reset before we looked
             sock.close()
@@ -283,25 +302,17 @@ class Session:
             transport.close()
 
     def _record(self, record: Record) -> None:
-        if record.event.endswith((" ended", " rejected")):
-            seconds = round(self._loop.time() - self._began, 3)
-            record = replace(record, facts={**record.facts, "seconds": seconds})
-        log = self._log.warning if record.warning else self._log.info
-        say(log, record.event, **record.facts)
+        event, facts, warning = record.event, record.facts, record.warning
+        if event.endswith((" ended", " rejected")):
+            facts = {**facts, "seconds": round(self._loop.time() - self._began, 3)}
+            record = Record(event, facts, warning)
+        say(self._log.warning if warning else self._log.info, event, **facts)
         self._house.audit.record(self._origin, record)
 
     # Timers
 
     def _start_timer(self, end: End, timer: Timer) -> None:
-        limits = self._limits
-        seconds = {
-            Timer.ARTIM: limits.artim,
-            Timer.RELEASE: limits.artim,
-            Timer.CONNECT: limits.connect,
-            Timer.PATIENCE: min(PATIENCE, limits.connect),
-            Timer.IDLE: limits.idle,
-            Timer.WRITE: limits.write,
-        }[timer]
+        seconds = _SECONDS[timer](self._limits)
         if timer is Timer.ARTIM:
             seconds, self._used = max(0.0, seconds - self._used), 0.0
         self._stop_timer(end, timer)
@@ -334,8 +345,8 @@ class Session:
             handle.cancel()
 
     def _stop_timers(self, end: End) -> None:
-        for timer in Timer:
-            self._stop_timer(end, timer)
+        for key in [key for key in self._timers if key[0] is end]:
+            self._stop_timer(*key)
 
     def _end(self, link: Link) -> End:
         for end, one in self._transports.items():

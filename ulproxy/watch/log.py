@@ -6,6 +6,7 @@ control character of theirs.
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,12 +21,16 @@ _TRACEBACKS: Final = structlog.processors.ExceptionRenderer(
     structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 )
 
+_ENCODER: Final = json.JSONEncoder(
+    default=repr
+)  # one for all lines: `json.dumps` would make one for each
+
 
 def configure(log_format: LogFormat, stream: TextIO | None = None) -> None:
     """Sets up structlog for the process; `auto` is text where the stream is a terminal."""
     stream = sys.stderr if stream is None else stream
     text = log_format == "text" or (log_format == "auto" and stream.isatty())
-    last: list[Processor] = [structlog.processors.JSONRenderer()]
+    last: list[Processor] = [structlog.processors.JSONRenderer(_json)]
     if text:
         last = [_printable, _console(colors=stream.isatty())]
     structlog.configure(
@@ -55,6 +60,10 @@ def _console(*, colors: bool) -> Processor:
     return structlog.dev.ConsoleRenderer(
         colors=colors, sort_keys=False, exception_formatter=structlog.dev.plain_traceback
     )
+
+
+def _json(line: EventDict, **_: object) -> str:
+    return _ENCODER.encode(line)
 
 
 def _in_order(_logger: object, _name: str, line: EventDict) -> EventDict:
