@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from ulproxy.errors import RemoteProtocolError
@@ -20,6 +20,7 @@ from ulproxy.pdu.items import (
     item,
     walk,
 )
+from ulproxy.pdu.memo import MAX_BYTES, Memo
 from ulproxy.pdu.types import APPLICATION_CONTEXT_NAME, MIN_ASSOCIATE_PDU, ItemType, PduType, Result
 
 # 130 items have a meaning, PS3.6 has some 70 transfer syntaxes. What is skipped takes time as well, and 1 MiB
@@ -51,7 +52,8 @@ class AAssociateRQ:
     """An association request.
 
     `titles` are bytes 11 to 74 as they came, which the answer repeats (PS3.8 9.3.3). Where bit 0 of
-    `protocol_version` is clear nothing behind the titles was read.
+    `protocol_version` is clear nothing behind the titles was read. `is_memorable`: it is neither long nor
+    secret, so what comes of it may be remembered (memo.py).
     """
 
     titles: bytes
@@ -59,6 +61,7 @@ class AAssociateRQ:
     user_information: UserInformation
     application_context_name: str = APPLICATION_CONTEXT_NAME
     protocol_version: int = 1
+    is_memorable: bool = field(default=False, compare=False)
 
     @property
     def called_ae_title(self) -> str:
@@ -78,6 +81,11 @@ class AAssociateAC:
     titles: bytes
     presentation_contexts: tuple[PresentationContextAC, ...]
     user_information: UserInformation
+
+
+_RQS: Final = Memo[bytes, AAssociateRQ]()
+_ACS: Final = Memo[bytes, AAssociateAC]()
+_ENCODED: Final = Memo[AAssociateRQ | AAssociateAC, bytes]()
 
 
 def titles(called: str, calling: str) -> bytes:
@@ -165,7 +173,16 @@ def _context_ac(body: bytes, seen: set[int]) -> PresentationContextAC:
 
 
 def decode_rq(body: bytes) -> AAssociateRQ:
-    """Reads an A-ASSOCIATE-RQ; raises RemoteProtocolError."""
+    """Reads an A-ASSOCIATE-RQ; raises RemoteProtocolError. The same bytes give the same object, mostly."""
+    request = _RQS.get(body)
+    if request is None:
+        request = _decode_rq(body)
+        if request.is_memorable:
+            _RQS.put(body, request)
+    return request
+
+
+def _decode_rq(body: bytes) -> AAssociateRQ:
     if len(body) < MIN_ASSOCIATE_PDU:
         raise RemoteProtocolError(f"A-ASSOCIATE-RQ of {len(body)} bytes")
     version, raw_titles = int.from_bytes(body[:2]), body[4:MIN_ASSOCIATE_PDU]
@@ -176,11 +193,21 @@ def decode_rq(body: bytes) -> AAssociateRQ:
     )
     seen: set[int] = set()
     proposed = tuple(_context_rq(context, seen) for context in contexts)
-    return AAssociateRQ(raw_titles, proposed, information, name, version)
+    memorable = len(body) <= MAX_BYTES and not information.is_secret
+    return AAssociateRQ(raw_titles, proposed, information, name, version, memorable)
 
 
 def decode_ac(body: bytes) -> AAssociateAC:
     """Reads an A-ASSOCIATE-AC; raises RemoteProtocolError. Titles are never tested (9.3.3)."""
+    answer = _ACS.get(body)
+    if answer is None:
+        answer = _decode_ac(body)
+        if len(body) <= MAX_BYTES and not answer.user_information.is_secret:
+            _ACS.put(body, answer)
+    return answer
+
+
+def _decode_ac(body: bytes) -> AAssociateAC:
     if len(body) < MIN_ASSOCIATE_PDU:
         raise RemoteProtocolError(f"A-ASSOCIATE-AC of {len(body)} bytes")
     _, contexts, information = _variable(body[MIN_ASSOCIATE_PDU:], ItemType.PRESENTATION_CONTEXT_AC)
@@ -191,6 +218,14 @@ def decode_ac(body: bytes) -> AAssociateAC:
 
 def encode_rq(request: AAssociateRQ) -> bytes:
     """The whole A-ASSOCIATE-RQ PDU."""
+    pdu = _ENCODED.get(request)
+    if pdu is None:
+        pdu = _encode_rq(request)
+        _remember(request, pdu)
+    return pdu
+
+
+def _encode_rq(request: AAssociateRQ) -> bytes:
     contexts = b"".join(
         item(
             ItemType.PRESENTATION_CONTEXT_RQ,
@@ -205,6 +240,14 @@ def encode_rq(request: AAssociateRQ) -> bytes:
 
 def encode_ac(answer: AAssociateAC) -> bytes:
     """The whole A-ASSOCIATE-AC PDU."""
+    pdu = _ENCODED.get(answer)
+    if pdu is None:
+        pdu = _encode_ac(answer)
+        _remember(answer, pdu)
+    return pdu
+
+
+def _encode_ac(answer: AAssociateAC) -> bytes:
     contexts = b"".join(
         item(
             ItemType.PRESENTATION_CONTEXT_AC,
@@ -214,6 +257,11 @@ def encode_ac(answer: AAssociateAC) -> bytes:
         for context_id, result, transfer in answer.presentation_contexts
     )
     return _encode(PduType.A_ASSOCIATE_AC, answer.titles, contexts, answer.user_information)
+
+
+def _remember(message: AAssociateRQ | AAssociateAC, pdu: bytes) -> None:
+    if len(pdu) <= MAX_BYTES and not message.user_information.is_secret:
+        _ENCODED.put(message, pdu)
 
 
 def _encode(

@@ -85,6 +85,11 @@ class UserInformation:
     # A secret like what it answers, so it stays out of `repr` as well.
     server_response: bytes | None = field(default=None, repr=False)
 
+    @property
+    def is_secret(self) -> bool:
+        """Whether there is a secret in it, which nobody should keep longer than need be."""
+        return self.user_identity is not None or self.server_response is not None
+
 
 def item(item_type: int, body: bytes) -> bytes:
     """The item with its header; the body is at most 65535 bytes."""

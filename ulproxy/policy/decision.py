@@ -7,7 +7,7 @@ relay's own title, called by an archive, for whichever AE a C-MOVE or a commitme
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
@@ -38,13 +38,13 @@ class Forward:
     words for the log.
     """
 
-    caller: ApplicationEntity
-    callee: ApplicationEntity
+    caller: ApplicationEntity = field(hash=False)  # what follows tells most of them apart
+    callee: ApplicationEntity = field(hash=False)
     calling_ae_title: str
     called_ae_title: str
     offered: tuple[PresentationContextRQ, ...]
-    refused: dict[int, Result]
-    rule: Rule | None
+    refused: dict[int, Result] = field(hash=False)
+    rule: Rule | None = field(hash=False)
     observed: tuple[str, ...] = ()
     because: str = ""
 

@@ -16,6 +16,7 @@ from typing import Final
 from ulproxy.dimse.command import CommandField
 from ulproxy.dimse.services import Service, possible_services, service_of
 from ulproxy.pdu.associate import AAssociateRQ
+from ulproxy.pdu.memo import Memo
 from ulproxy.pdu.types import (
     APPLICATION_CONTEXT_NAME,
     APPLICATION_CONTEXT_NOT_SUPPORTED,
@@ -56,6 +57,7 @@ class Policy:
         for group in config.groups:
             for member in group.members:
                 self._selectors[member].append(group.title)
+        self._decisions = Memo[tuple[AAssociateRQ, str], Decision]()
         self._rules: dict[tuple[str, str], list[Rule]] = {}
         for rule in config.rules:
             for pair in product(rule.from_, rule.to):
@@ -151,7 +153,7 @@ class Policy:
             return Reject(APPLICATION_CONTEXT_NOT_SUPPORTED, "another application context")
         caller = self.caller(request.calling_ae_title, peer)
         if isinstance(caller, ApplicationEntity):
-            return self._decide(request, caller, moving_to(caller.name))
+            return self._remembered(request, caller, moving_to(caller.name))
         rejection = Reject(CALLING_AE_TITLE_NOT_RECOGNIZED, caller)
         stranger = self._stranger(request.calling_ae_title, peer) if self.observes else None
         if stranger is None:
@@ -160,6 +162,18 @@ class Policy:
         if isinstance(decision, Reject):  # for another reason, of which a stranger learns nothing
             return rejection
         return with_observed(decision, caller)
+
+    def _remembered(
+        self, request: AAssociateRQ, caller: ApplicationEntity, open_moves: Collection[str]
+    ) -> Decision:
+        """The same device asks for the same again and again; what an archive is let do depends on moves."""
+        if open_moves or not request.is_memorable:
+            return self._decide(request, caller, open_moves)
+        decision = self._decisions.get((request, caller.name))
+        if decision is None:
+            decision = self._decide(request, caller, open_moves)
+            self._decisions.put((request, caller.name), decision)
+        return decision
 
     def _decide(
         self, request: AAssociateRQ, caller: ApplicationEntity, open_moves: Collection[str]

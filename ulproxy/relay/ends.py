@@ -70,6 +70,7 @@ class Ends:
         self.windowed = False  # an Asynchronous Operations Window was accepted
         self.ended = False
         self.facts: dict[str, object] = {}  # for the log: who the AEs are, and by which rule
+        self._asked: dict[str, object] = {}
         self._observed: dict[str, None] = {}
         self._admitted: dict[Side, Admitted] = {}
         self._gates: list[Gate] = []
@@ -258,12 +259,13 @@ class Ends:
         """What was asked by whom of whom, and the AEs that the titles turned out to be."""
         if self.request is None:
             return {}
-        return {
-            "calling": printable(self.request.calling_ae_title),
-            "called": printable(self.request.called_ae_title),
-            "services": named_services(self.request.presentation_contexts),
-            **self.facts,
-        }
+        if not self._asked:  # it is said twice at least, and does not change
+            self._asked = {
+                "calling": printable(self.request.calling_ae_title),
+                "called": printable(self.request.called_ae_title),
+                "services": named_services(self.request.presentation_contexts),
+            }
+        return {**self._asked, **self.facts}
 
     def _record(self, outcome: str, rejection: Rejection | None, *, warning: bool) -> Record:
         facts: dict[str, object] = {**self.who(), "outcome": outcome}

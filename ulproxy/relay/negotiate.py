@@ -20,12 +20,14 @@ from ulproxy.pdu.associate import (
     titles,
 )
 from ulproxy.pdu.items import AsynchronousOperationsWindow, RoleSelection, UserInformation
+from ulproxy.pdu.memo import Memo
 from ulproxy.pdu.types import Result
 from ulproxy.policy.decision import Answer, Forward
 from ulproxy.policy.values import Omittable
 
 T = TypeVar("T")
 _NO_LIMIT: Final = 1 << 32
+_PROPOSED: Final = Memo[tuple[AAssociateRQ, Forward, int], AAssociateRQ]()
 
 
 def least(first: int, second: int) -> int:
@@ -35,6 +37,16 @@ def least(first: int, second: int) -> int:
 
 def onward_request(request: AAssociateRQ, forward: Forward, max_pdu: int) -> AAssociateRQ:
     """The A-ASSOCIATE-RQ that the callee gets."""
+    key = request, forward, max_pdu
+    proposed = _PROPOSED.get(key)
+    if proposed is None:
+        proposed = _onward_request(request, forward, max_pdu)
+        if request.is_memorable:
+            _PROPOSED.put(key, proposed)
+    return proposed
+
+
+def _onward_request(request: AAssociateRQ, forward: Forward, max_pdu: int) -> AAssociateRQ:
     offered = {context.abstract_syntax for context in forward.offered}
     asked, omit = request.user_information, forward.callee.omit
 

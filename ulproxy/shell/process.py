@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib.util
 import os
 import resource
@@ -41,6 +42,7 @@ def serve(
     """Runs a relay until it is told to stop; the exit code. Raises OSError where it cannot listen."""
     _raise_descriptors()
     _never_wait_for(2)
+    gc.freeze()  # modules and configuration stay: no collection need look at them
     if workers > 1:
         factory = event_loop_factory()
         return Supervisor(path, config, workers, drain, announce, factory).run()
