@@ -57,6 +57,7 @@ class Policy:
         for group in config.groups:
             for member in group.members:
                 self._selectors[member].append(group.title)
+        self._allowed = Memo[tuple[str, str, str, str, Service], Rule]()
         self._decisions = Memo[tuple[AAssociateRQ, str], Decision]()
         self._rules: dict[tuple[str, str], list[Rule]] = {}
         for rule in config.rules:
@@ -84,7 +85,13 @@ class Policy:
         self, asking: ApplicationEntity, asked: ApplicationEntity, service: Service
     ) -> Rule | None:
         """The first rule by which `asking` may use `service` of `asked`."""
-        return next((r for r in self.rules(asking, asked) if service in r.services), None)
+        key = asking.name, asking.network, asked.name, asked.network, service
+        rule = self._allowed.get(key)
+        if rule is None:
+            rule = next((r for r in self.rules(asking, asked) if service in r.services), None)
+            if rule is not None:
+                self._allowed.put(key, rule)
+        return rule
 
     def may_send(
         self,

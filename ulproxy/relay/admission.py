@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple, Protocol
 
@@ -26,14 +25,15 @@ class MemoryCounts:
     """The counts of a process that is alone."""
 
     def __init__(self) -> None:
-        self._count: Counter[Key] = Counter()
+        self._count: dict[Key, int] = {}
 
     def enter(self, bounds: Mapping[Key, int | None]) -> Key | None:
         """See `Counts`."""
         for key, bound in bounds.items():
-            if bound is not None and self._count[key] >= bound:
+            if bound is not None and self._count.get(key, 0) >= bound:
                 return key
-        self._count.update(bounds.keys())
+        for key in bounds:
+            self._count[key] = self._count.get(key, 0) + 1
         return None
 
     def leave(self, keys: Iterable[Key]) -> None:

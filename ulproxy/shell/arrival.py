@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import socket
 from dataclasses import dataclass
 from functools import lru_cache
@@ -37,7 +37,7 @@ class Arrival:
 def arrived(sock: socket.socket, network: str, now: float) -> Arrival:
     """The facts of a connection that has been accepted; raises OSError if it is gone already."""
     host, port = sock.getpeername()[:2]
-    origin = Source(secrets.token_hex(4), network, f"{host}:{port}")
+    origin = Source(os.urandom(4).hex(), network, f"{host}:{port}")
     return Arrival(network, _address(host), now, logger(**origin._asdict()).bind(), origin)
 
 

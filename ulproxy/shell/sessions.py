@@ -110,7 +110,9 @@ class Sessions:
 
     def changed(self, session: Session) -> None:
         """Keeps the books on a session after whatever happened to it."""
-        self._look_for_moves()
+        moves = self.border.moves
+        if moves.stirred or moves.waiting or self._looking is not None:
+            self._look_for_moves()
         if self._stopping.is_set() and not self.border.admission.total:
             self._idle.set()
         if session.over:

@@ -30,15 +30,14 @@ def configure(log_format: LogFormat, stream: TextIO | None = None) -> None:
     """Sets up structlog for the process; `auto` is text where the stream is a terminal."""
     stream = sys.stderr if stream is None else stream
     text = log_format == "text" or (log_format == "auto" and stream.isatty())
-    last: list[Processor] = [structlog.processors.JSONRenderer(_json)]
+    last: list[Processor] = [_json]
     if text:
         last = [_printable, _console(colors=stream.isatty())]
     structlog.configure(
         processors=[
-            structlog.processors.add_log_level,
+            _in_order,
             structlog.processors.TimeStamper(fmt="iso", utc=not text),
             structlog.dev.set_exc_info if text else _TRACEBACKS,
-            _in_order,
             *last,
         ],
         # One write for a line: several processes may have the same standard error.
@@ -62,14 +61,13 @@ def _console(*, colors: bool) -> Processor:
     )
 
 
-def _json(line: EventDict, **_: object) -> str:
+def _json(_logger: object, _name: str, line: EventDict) -> str:
     return _ENCODER.encode(line)
 
 
-def _in_order(_logger: object, _name: str, line: EventDict) -> EventDict:
-    """When, how bad and what come first, whoever reads it."""
-    first = {key: line.pop(key) for key in ("timestamp", "level", "event") if key in line}
-    return {**first, **line}
+def _in_order(_logger: object, name: str, line: EventDict) -> EventDict:
+    """When, how bad and what come first, whoever reads it; the time is filled in."""
+    return {"timestamp": "", "level": name, "event": line.pop("event"), **line}
 
 
 def _printable(_logger: object, _name: str, line: EventDict) -> EventDict:
