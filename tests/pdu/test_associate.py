@@ -22,7 +22,8 @@ from ulproxy.pdu.associate import (
     encode_rq,
     titles,
 )
-from ulproxy.pdu.items import UserInformation
+from ulproxy.pdu.items import SopClassExtended, UserIdentity, UserInformation
+from ulproxy.pdu.memo import MAX_BYTES
 
 
 def test_a_request_by_hand():
@@ -312,3 +313,52 @@ GOOD_AC = {
 def test_what_an_answer_may_look_like(name):
     body, answer = GOOD_AC[name]
     assert decode_ac(body) == answer
+
+
+# What is remembered
+
+
+def test_the_same_bytes_are_read_once():
+    assert decode_rq(RQ_BODY) is decode_rq(bytes(bytearray(RQ_BODY)))
+    assert decode_ac(AC_BODY) is decode_ac(bytes(bytearray(AC_BODY)))
+    assert decode_rq(RQ_BODY).is_memorable
+
+
+def test_the_same_message_is_written_once():
+    assert encode_rq(RQ) is encode_rq(dataclasses.replace(RQ))
+    assert encode_ac(AC) is encode_ac(dataclasses.replace(AC))
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [{"user_identity": UserIdentity(2, True, b"name", b"word")}, {"server_response": b"ticket"}],
+)
+def test_secrets_are_not_remembered(secret):
+    information = dataclasses.replace(RQ.user_information, **secret)
+    request = dataclasses.replace(RQ, user_information=information)
+    body = encode_rq(request)[6:]
+    assert decode_rq(body) is not decode_rq(body)
+    assert not decode_rq(body).is_memorable
+    assert encode_rq(request) is not encode_rq(request)
+    information = dataclasses.replace(AC.user_information, **secret)
+    body = encode_ac(dataclasses.replace(AC, user_information=information))[6:]
+    assert decode_ac(body) is not decode_ac(body)
+
+
+@pytest.mark.parametrize(("longer", "remembered"), [(0, True), (1, False)])
+def test_what_is_long_is_not_remembered(longer, remembered):
+    for decode, body in ((decode_rq, RQ_BODY), (decode_ac, AC_BODY)):
+        unknown = MAX_BYTES - len(body) - 4 + longer
+        long = body + struct.pack(">BxH", 0x77, unknown) + bytes(unknown)
+        assert (decode(long) is decode(long)) is remembered
+
+
+@pytest.mark.parametrize(("longer", "remembered"), [(0, True), (1, False)])
+def test_what_is_long_is_written_anew(longer, remembered):
+    long = UserInformation(sop_class_extended=(SopClassExtended("1.2", b""),))
+    at_hand = len(encode_rq(dataclasses.replace(RQ, user_information=long)))
+    room = SopClassExtended("1.2", bytes(MAX_BYTES - at_hand + longer))
+    long = UserInformation(sop_class_extended=(room,))
+    request = dataclasses.replace(RQ, user_information=long)
+    assert len(encode_rq(request)) == MAX_BYTES + longer
+    assert (encode_rq(request) is encode_rq(request)) is remembered

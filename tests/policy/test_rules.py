@@ -343,3 +343,37 @@ def test_the_address_counts_whatever_is_presented():
     one = policy(rule("*", "*"), aes=(WITH_CERTIFICATE, PACS))
     decision = one.decide(request("WS1", "HB_PACS"), peer(address="10.0.0.2", presents=[HASH]))
     assert rejected(decision) == CALLING_REFUSED
+
+
+# What is remembered
+
+
+def test_the_same_request_is_decided_once():
+    rules = policy(rule("*", "*"))
+    asked = replace(request("WS1", "HB_PACS"), is_memorable=True)
+    first = rules.decide(asked, peer())
+    assert rules.decide(replace(asked), peer()) is first
+    assert rules.decide(replace(asked, is_memorable=False), peer()) is not first
+    assert policy().decide(asked, peer()) != first
+
+
+def test_another_caller_with_the_same_request_is_decided_for_itself():
+    rules = policy(rule("WS1", "*"))
+    asked = replace(request("WS1", "HB_PACS"), is_memorable=True)
+    forwarded(rules.decide(asked, peer()))
+    assert rejected(rules.decide(asked, peer("outside"))) == CALLING_REFUSED
+
+
+def test_an_archive_that_something_is_moved_from_is_decided_for_anew():
+    rules = policy(rule("*", "*"))
+    asked = replace(request("WS1", "HB_PACS"), is_memorable=True)
+    first = rules.decide(asked, peer(), lambda _: ("PACS",))
+    assert rules.decide(asked, peer(), lambda _: ("PACS",)) is not first
+
+
+def test_what_was_allowed_once_is_looked_up():
+    rules = policy(rule("WS1", "PACS", "echo"))
+    for _ in range(2):
+        assert rules.may(WS1, PACS, Service.ECHO) is rules.config.rules[0]
+        assert rules.may(WS1, PACS, Service.FIND) is None
+        assert rules.may(PACS, WS1, Service.ECHO) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -19,8 +20,10 @@ from tests.relay.playbook import (
     send,
 )
 from tests.relay.wire import Asked, Given, common, extended, identity, role, window
+from ulproxy.pdu.associate import decode_rq
+from ulproxy.policy.decision import Forward
 from ulproxy.relay.effects import StartTimer, StopTimer, Timer
-from ulproxy.relay.negotiate import least
+from ulproxy.relay.negotiate import least, onward_request
 
 
 def conversation(
@@ -313,3 +316,19 @@ def test_thousands_of_items_take_no_time():
     began = time.process_time()
     assert script
     assert time.process_time() - began < 1
+
+
+def test_the_same_request_is_proposed_anew_where_it_differs():
+    """What is remembered of it is of this callee and this limit."""
+    asked = replace(decode_rq(wire.rq("HB_PACS", "WS1", CONTEXTS)[6:]), is_memorable=True)
+    ws1, archive = (hospital.border().policy.ae(name) for name in ("WS1", "ARCHIVE"))
+    assert ws1 is not None
+    assert archive is not None
+    forward = Forward(ws1, archive, "HA_WS1", "PACS", asked.presentation_contexts, {}, None)
+    first = onward_request(asked, forward, 0)
+    assert onward_request(asked, forward, 0) is first
+    assert onward_request(asked, forward, 1024).user_information.maximum_length == 1024
+    elsewhere = replace(forward, called_ae_title="OTHER")
+    assert onward_request(asked, elsewhere, 0).called_ae_title == "OTHER"
+    once = replace(asked, is_memorable=False, titles=bytes(64))
+    assert onward_request(once, forward, 0) is not onward_request(once, forward, 0)
