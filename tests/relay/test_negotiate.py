@@ -20,10 +20,10 @@ from tests.relay.playbook import (
     send,
 )
 from tests.relay.wire import Asked, Given, common, extended, identity, role, window
-from ulproxy.pdu.associate import decode_rq
+from ulproxy.pdu.associate import decode_ac, decode_rq
 from ulproxy.policy.decision import Forward
 from ulproxy.relay.effects import StartTimer, StopTimer, Timer
-from ulproxy.relay.negotiate import least, onward_request
+from ulproxy.relay.negotiate import inbound_answer, least, onward_request
 
 
 def conversation(
@@ -332,3 +332,26 @@ def test_the_same_request_is_proposed_anew_where_it_differs():
     assert onward_request(asked, elsewhere, 0).called_ae_title == "OTHER"
     once = replace(asked, is_memorable=False, titles=bytes(64))
     assert onward_request(once, forward, 0) is not onward_request(once, forward, 0)
+
+
+def test_the_same_answer_is_told_anew_where_something_differs():
+    asked = decode_rq(wire.rq("HB_PACS", "WS1", CONTEXTS)[6:])
+    answer = decode_ac(wire.ac(ACCEPTED)[6:])
+    ws1, archive = (hospital.border().policy.ae(name) for name in ("WS1", "ARCHIVE"))
+    assert ws1 is not None
+    assert archive is not None
+    forward = Forward(ws1, archive, "HA_WS1", "PACS", asked.presentation_contexts, {}, None)
+    proposed = onward_request(asked, forward, 0)
+    first = inbound_answer(asked, forward, proposed, answer, 0)
+    assert inbound_answer(asked, forward, proposed, answer, 0) is first
+    less = inbound_answer(asked, forward, proposed, answer, 1024)
+    assert less.user_information.maximum_length == 1024
+    other = replace(asked, titles=bytes(64))
+    assert inbound_answer(other, forward, proposed, answer, 0).titles == bytes(64)
+    for once in (
+        (replace(asked, is_memorable=False, titles=b"1" * 64), answer),
+        (replace(asked, titles=b"2" * 64), replace(answer, is_memorable=False)),
+    ):
+        told = [inbound_answer(once[0], forward, proposed, once[1], 0) for _ in range(2)]
+        assert told[0] == told[1]
+        assert told[0] is not told[1]

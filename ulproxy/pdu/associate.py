@@ -76,11 +76,12 @@ class AAssociateRQ:
 
 @dataclass(frozen=True, slots=True)
 class AAssociateAC:
-    """The acceptance of an association; `titles` as in the request that it answers."""
+    """The acceptance of an association; `titles` and `is_memorable` as in the request that it answers."""
 
     titles: bytes
     presentation_contexts: tuple[PresentationContextAC, ...]
     user_information: UserInformation
+    is_memorable: bool = field(default=False, compare=False)
 
 
 _RQS: Final = Memo[bytes, AAssociateRQ]()
@@ -202,7 +203,7 @@ def decode_ac(body: bytes) -> AAssociateAC:
     answer = _ACS.get(body)
     if answer is None:
         answer = _decode_ac(body)
-        if len(body) <= MAX_BYTES and not answer.user_information.is_secret:
+        if answer.is_memorable:
             _ACS.put(body, answer)
     return answer
 
@@ -213,7 +214,8 @@ def _decode_ac(body: bytes) -> AAssociateAC:
     _, contexts, information = _variable(body[MIN_ASSOCIATE_PDU:], ItemType.PRESENTATION_CONTEXT_AC)
     seen: set[int] = set()
     answered = tuple(_context_ac(context, seen) for context in contexts)
-    return AAssociateAC(body[4:MIN_ASSOCIATE_PDU], answered, information)
+    memorable = len(body) <= MAX_BYTES and not information.is_secret
+    return AAssociateAC(body[4:MIN_ASSOCIATE_PDU], answered, information, memorable)
 
 
 def encode_rq(request: AAssociateRQ) -> bytes:

@@ -27,6 +27,9 @@ from ulproxy.policy.values import Omittable
 
 T = TypeVar("T")
 _NO_LIMIT: Final = 1 << 32
+_ANSWERED: Final = Memo[
+    tuple[AAssociateRQ, Forward, AAssociateRQ, AAssociateAC, int], AAssociateAC
+]()
 _PROPOSED: Final = Memo[tuple[AAssociateRQ, Forward, int], AAssociateRQ]()
 
 
@@ -95,6 +98,22 @@ def inbound_answer(
 
     Raises RemoteProtocolError where the callee accepts what was not proposed.
     """
+    key = request, forward, proposed, answer, max_pdu
+    told = _ANSWERED.get(key)
+    if told is None:
+        told = _inbound_answer(*key)
+        if request.is_memorable and answer.is_memorable:
+            _ANSWERED.put(key, told)
+    return told
+
+
+def _inbound_answer(
+    request: AAssociateRQ,
+    forward: Forward,
+    proposed: AAssociateRQ,
+    answer: AAssociateAC,
+    max_pdu: int,
+) -> AAssociateAC:
     given = _given(proposed.presentation_contexts, answer.presentation_contexts)
     contexts = tuple(
         given.get(context.context_id)
