@@ -198,7 +198,7 @@ async def test_what_is_not_taken_is_kept_and_follows():
 @pytest.mark.parametrize("count", [MAX_PIECES - 1, MAX_PIECES, MAX_PIECES + 1, 1025, 100_000])
 @pytest.mark.parametrize("behind", [b"", BIG])
 async def test_many_pieces(count, behind):
-    """A read of 256 KiB may be thousands of small messages, or fragments of two bytes."""
+    """A read may be thousands of small messages, or fragments of two bytes."""
     with connected() as ends:
         if behind:
             ends.transport.write([behind])

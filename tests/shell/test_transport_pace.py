@@ -31,7 +31,8 @@ def paced(transport: Transport, *spent: float) -> list[int]:
 
 async def test_quick_bytes_are_soon_read_in_whole_buffers():
     with connected() as ends:
-        assert paced(ends.transport, 0, PATIENCE, 0) == [2 * FIRST_READ, *2 * [RECEIVE_BUFFER]]
+        rooms = paced(ends.transport, 0, PATIENCE, 0, 0)
+        assert rooms == [2 * FIRST_READ, 4 * FIRST_READ, *2 * [RECEIVE_BUFFER]]
 
 
 async def test_a_peer_whose_bytes_are_much_work_is_read_in_smaller_pieces():
