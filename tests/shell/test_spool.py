@@ -232,6 +232,24 @@ def test_many_that_use_it_at_once(path):
     spool.close()
 
 
+def test_opening_it_takes_no_lock_from_another_thread(path, spool):
+    """POSIX locks are of a process: closing any descriptor of the file would undo them."""
+    spool.write(messages(1))
+    assert spool._connection is not None
+    spool._connection.execute("BEGIN IMMEDIATE")
+    second = Spool(path)
+    assert all_of(second) == list(messages(1))
+    program = f"""
+import sqlite3
+connection = sqlite3.connect({str(path)!r}, timeout=0, isolation_level=None)
+connection.execute("BEGIN IMMEDIATE")
+"""
+    other = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert b"database is locked" in other.stderr
+    spool._connection.execute("ROLLBACK")
+    second.close()
+
+
 def test_what_is_no_queue_is_set_aside(path, spool):
     path.parent.mkdir()
     path.write_bytes(b"what is this?" * 1000)

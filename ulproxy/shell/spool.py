@@ -98,8 +98,11 @@ class Spool:
 
     def _open(self) -> sqlite3.Connection:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        # SQLite would make it readable for everybody; its journal follows this one.
-        os.close(os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o640))
+        # SQLite would make it readable for everybody; its journal follows this one. One that exists is not
+        # opened here: closing it again would take away the locks of another thread that has it open.
+        with suppress(FileExistsError):
+            flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC
+            os.close(os.open(self.path, flags, 0o640))
         # With a rollback journal, whose locks are waited for: opening a WAL may be "locked" at once.
         database = sqlite3.connect(self.path, timeout=_PATIENCE, isolation_level="IMMEDIATE")
         try:
