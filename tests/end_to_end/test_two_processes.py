@@ -77,6 +77,26 @@ def test_equal_message_ids(sites):
     assert {(one.originator, one.originator_id) for one in here.stored["WS3"]} == {("WS2", 1)}
 
 
+def test_message_ids_stay_when_moves_are_over(sites):
+    """Whoever had them, and whichever process is asked next; but for C-STOREs that may still come."""
+    here, there = sites
+    for site, caller in ((here, "WS1"), (there, "WS2"), (here, "WS3"), (there, "WS1")):
+        with site.moving(caller, caller, 1) as (client, archive, asked):
+            assert asked.number(0x110) == 1
+            finish(client, archive, 1, 1)
+    with here.moving("WS1", "WS1", 1) as (client, archive, asked):
+        with there.sending() as sender:
+            assert store(sender, 1, there.origin(asked)) == 0
+            finish(client, archive, 1, 1)
+            with here.moving("WS2", "WS2", 1) as (second, archive_second, two):
+                assert two.number(0x110) != 1
+                finish(second, archive_second, two.number(0x110), 1)
+        there.waits_for("association ended", 1)
+        with here.moving("WS3", "WS3", 1) as (third, archive_third, three):
+            assert three.number(0x110) == 1
+            finish(third, archive_third, 1, 1)
+
+
 def test_a_move_that_ends_before_its_last_c_store(sites):
     """It is found by the association that was open by then, and by no other."""
     here, there = sites

@@ -13,8 +13,9 @@ def test_nobody_else_is_told_or_tells():
     with store.transaction(), store.transaction():
         store.add(move)
         store.name(Named("PACS", originator=True, number=False))
+        store.leave(store.attend("PACS"))
     store.remove(move, cut=True)
-    assert not store.shared
+    assert store.attended_since("PACS") is None
     assert not store.changed()
     assert list(store.load()) == []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from tests.relay.hospital import a_move
 from ulproxy.errors import RemoteProtocolError
 from ulproxy.relay.moves import Moves, Said
-from ulproxy.relay.store import Ended, Named, Opened, OpenMove
+from ulproxy.relay.store import UNTOLD, Ended, Named, Opened, OpenMove
 from ulproxy.shell import database, moves_file
 from ulproxy.shell.moves_file import KEPT, MovesFile
 
@@ -118,14 +119,35 @@ def test_habits_of_archives(process):
     assert third.load() == []
 
 
-def test_whether_there_are_others(process):
-    here = process()
-    assert not here.shared
-    there = process()
-    assert there.shared
-    assert here.changed()
+def test_who_begins_knows_what_lingers_for_others(process):
+    here, there = process(), process()
+    before, lingers, open_, elsewhere = move(1), move(2), move(3), replace(move(4), archive="MINI")
+    for one in (before, lingers, open_, elsewhere):
+        here.add(one)
+    here.remove(before, cut=True)
+    attendance = there.attend("PACS")
+    here.remove(lingers, cut=False)
+    here.remove(elsewhere, cut=False)
+    third = process()
+    assert sorted(said(third.load())) == sorted(
+        [("opened", facts(open_)), ("opened", facts(lingers)), ("ended", facts(lingers), False)]
+    )
+    there.leave(attendance)
+    assert said(process().load()) == [("opened", facts(open_))]
+
+
+def test_changes_are_numbered_for_all(process):
+    here, there = process(), process()
+    one, two = move(), move(8)
+    here.add(one)
+    there.add(two)
     here.load()
-    assert here.shared
+    there.load()
+    numbers = [here.remove(one, cut=False), there.remove(two, cut=True)]
+    assert numbers[0] < numbers[1] < UNTOLD
+    assert here.remove(one, cut=False) == UNTOLD
+    assert [change.number for change in here.load() if isinstance(change, Ended)] == numbers[1:]
+    assert [change.number for change in there.load() if isinstance(change, Ended)] == numbers[:1]
 
 
 def test_transactions_in_one_another_are_one(process, path):
@@ -224,7 +246,6 @@ def test_begun_anew_nothing_is_left_but_what_is_known_of_archives(path):
         before.name(Named("PACS", originator=False, number=False))
     with closing(MovesFile(path)) as now:
         assert rows(path) == [(2, 0)]
-        assert not now.shared
         assert now.load() == []
 
 
@@ -267,16 +288,20 @@ def test_any_call_may_fail(path, monkeypatch):
             patch.setattr(database.Database, "use", flaky)
             first = mine.open(move(1), ())
             second = theirs.open(move(2), ())
+            attendances = mine.attend("PACS"), theirs.attend("PACS")
             assert first in mine.at("PACS")
             assert second in theirs.at("PACS")
             assert mine.causing("PACS", SAID, None) == [first]
             mine.close(first)
             theirs.close(second)
+            mine.leave(attendances[0])
+            theirs.leave(attendances[1])
         last = mine.open(move(3), ())
         mine.close(last)
         theirs.close(theirs.open(move(4), ()))
         assert mine.at("PACS") == theirs.at("PACS") == ()
         assert {state for state, _ in rows(path)} <= {1, 2}
+        assert here.attended_since("PACS") is there.attended_since("PACS") is None
         here.close()
         there.close()
         if calls[0] < failing:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.shell.test_moves_file import facts, move, rows
+from ulproxy.relay.moves import Moves
 from ulproxy.relay.store import Change, Ended, Opened, OpenMove
 from ulproxy.shell.moves_file import MovesFile
 
@@ -119,6 +120,53 @@ def test_no_two_moves_of_several_processes_look_alike(path):
             assert worker.stdin is not None
             worker.stdin.close()
         assert [worker.wait() for worker in workers] == [0] * 4
+
+
+ATTENDS = """
+import sys
+from pathlib import Path
+from ulproxy.relay.moves import Moves
+from ulproxy.shell.moves_file import MovesFile
+moves = Moves(MovesFile(Path(sys.argv[1])))
+attendance = moves.attend("PACS")
+for line in sys.stdin:
+    print("attended", flush=True)
+    if line == "leave\\n":
+        moves.leave(attendance)
+"""
+
+
+@pytest.mark.parametrize("how", ["left", "killed"])
+def test_an_association_of_another_process_keeps_a_message_id(process, path, how):
+    """Until it has ended, or its process has, and that is known; to whoever asks."""
+    command = [sys.executable, "-c", ATTENDS, str(path)]
+    here, third = process(), process()
+    mine, theirs = Moves(here), Moves(third)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as attending:
+        assert attending.stdin is not None
+        assert attending.stdout is not None
+
+        def tell(what: str) -> None:
+            print(what, file=attending.stdin, flush=True)
+            assert attending.stdout.readline() == "attended\n"
+
+        tell("stay")
+        mine.close(mine.open(move(7), ()))
+        for moves in (mine, theirs):
+            other = moves.open(move(7, "WS2"), ())
+            assert other.onward_message_id != 7
+            moves.close(other)
+        if how == "left":
+            tell("leave")
+            tell("stay")
+        attending.send_signal(signal.SIGKILL)
+    if how == "killed":
+        here.clear()
+    for moves in (mine, theirs):
+        other = moves.open(move(7, "WS2"), ())
+        assert other.onward_message_id == 7
+        moves.close(other)
 
 
 def test_any_order_of_things(process):

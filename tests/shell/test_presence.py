@@ -14,7 +14,7 @@ import pytest
 
 from tests.shell.relay import descriptors
 from ulproxy.shell import presence
-from ulproxy.shell.presence import Presence
+from ulproxy.shell.presence import PLACES, Presence
 
 OTHER = """
 import sys
@@ -95,7 +95,6 @@ def test_what_another_one_tells_is_news_until_it_is_seen(directory):
     with closing(Presence(directory)) as here, closing(Presence(directory)) as there:
         now = here.now()
         assert here.has_news()
-        assert here.others(now)
         here.seen(now)
         assert not here.has_news()
         for _ in range(300):
@@ -114,7 +113,6 @@ def test_what_it_tells_itself_is_no_news(directory):
         assert not here.has_news()
         here.tell()
         assert not here.has_news()
-        assert not here.others(here.now())
 
 
 def test_another_process_tells(directory, other):
@@ -130,13 +128,19 @@ def test_counters_of_those_that_are_gone_are_swept(directory):
     with closing(Presence(directory)) as here:
         with closing(Presence(directory)) as there:
             there.tell()
-        assert here.others(here.now())
+        assert told(here) == [0, 1]
         here.sweep()
-        assert not here.others(here.now())
+        assert told(here) == [0]
     with closing(Presence(directory)), closing(Presence(directory)):
         pass
     with closing(Presence(directory)) as last:
-        assert not last.others(last.now())
+        assert told(last) == [0]
+
+
+def told(presence: Presence) -> list[int]:
+    """The places of those that have told anything."""
+    now = presence.now()
+    return [place for place in range(PLACES) if any(now[place * 8 : place * 8 + 8])]
 
 
 @pytest.mark.parametrize("number", [3, 4])

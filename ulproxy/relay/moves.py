@@ -8,6 +8,8 @@ A C-MOVE can end before its C-STOREs do: it is cancelled, its association breaks
 early. Then it lingers for the associations of the archive that were open at that time, and for no other.
 
 Other processes of the relay open moves too (store.py). They are caught up with before anything is looked up.
+They have associations of the archive too, so a move that is over here may linger there: then its Message ID
+is not free here either.
 """
 
 from __future__ import annotations
@@ -91,9 +93,13 @@ class Noted:
 
 @dataclass(eq=False)
 class Attendance:
-    """An association of an archive that may bring C-STOREs, and the moves that ended while it is open."""
+    """An association of an archive that may bring C-STOREs, and the moves that ended while it is open.
+
+    `told` is what the store calls it.
+    """
 
     archive: str
+    told: int
     ended: Noted = field(default_factory=Noted)
 
 
@@ -118,7 +124,7 @@ class _Archive:
         # Whose a C-STORE with this Message ID can be, and how many moves it could be of then.
         self.numbered: dict[int, dict[_Alike, int]] = {}
         self.attendances: dict[Attendance, None] = {}
-        self.elsewhere: dict[tuple[str, str, int, int], OpenMove] = {}
+        self.elsewhere: dict[OpenMove, Ended] = {}
         self.names_originator = True
         self.numbers_moves = True
         self._last = 0x10000
@@ -137,16 +143,23 @@ class _Archive:
         if not told:
             del self.numbered[move.onward_message_id]
 
-    def linger_elsewhere(self, move: OpenMove) -> None:
-        """C-STOREs of a move that is over may still come to another process: its Message ID is not free."""
-        key = move.caller, move.destination, move.message_id, move.onward_message_id
-        self.remember(move)
-        same = self.elsewhere.pop(key, None)
-        if same is not None:
-            self.forget(same)
-        self.elsewhere[key] = move
+    def linger_elsewhere(self, ended: Ended) -> None:
+        """C-STOREs of a move that is over may still come to another process, until it is known better."""
+        self.elsewhere[ended.move] = ended
+        self.remember(ended.move)
         if len(self.elsewhere) > MAX_LINGERING:
-            self.forget(self.elsewhere.pop(next(iter(self.elsewhere))))
+            self._vanish(next(iter(self.elsewhere)))
+
+    def linger_no_more(self, since: int | None) -> bool:
+        """What other processes still wait for ended after this change; whether less was cut short now."""
+        over = [one for one in self.elsewhere.values() if since is None or one.number <= since]
+        for ended in over:
+            self._vanish(ended.move)
+        return any(ended.cut for ended in over)
+
+    def _vanish(self, move: OpenMove) -> None:
+        del self.elsewhere[move]
+        self.forget(move)
 
     def named(self, habit: Named) -> bool:
         """Takes in how it names moves; whether that is news."""
@@ -191,9 +204,19 @@ class Moves:
             if isinstance(change, Opened):
                 self._remember(change.move)
             elif isinstance(change, Ended):
-                self._end(change.move, cut=change.cut)
+                self._end(change)
             else:
                 self._archive(change.archive).named(change)
+
+    def look(self) -> None:
+        """Takes in what C-MOVEs may have waited for: what ended in other processes, and lingers no more."""
+        self.catch_up()
+        for name, known in self._archives.items():
+            if self._look_elsewhere(name, known):
+                self.stirred = self.waiting > 0
+
+    def _look_elsewhere(self, name: str, known: _Archive) -> bool:
+        return bool(known.elsewhere) and known.linger_no_more(self._store.attended_since(name))
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -211,6 +234,7 @@ class Moves:
         """
         with self.alone():
             known = self._archive(wanted.archive)
+            self._look_elsewhere(wanted.archive, known)
             move = replace(wanted)  # an identity of its own
             if known.takes_for_another(move):
                 onward = known.free(taken)
@@ -224,8 +248,9 @@ class Moves:
 
     def close(self, move: OpenMove, *, cut: bool = False) -> None:
         """Forgets a C-MOVE that was answered; `cut` = it was cancelled, or its association ended."""
-        if self._end(move, cut=cut):
-            self._store.remove(move, cut=cut)
+        known = self._archives.get(move.archive)
+        if known is not None and move in known.open:
+            self._end(Ended(move, cut, self._store.remove(move, cut=cut)))
 
     def _archive(self, name: str) -> _Archive:
         known = self._archives.get(name)
@@ -238,18 +263,15 @@ class Moves:
         known.open.add(move)
         known.remember(move)
 
-    def _end(self, move: OpenMove, *, cut: bool) -> bool:
-        known = self._archives.get(move.archive)
-        if known is None or move not in known.open:
-            return False
+    def _end(self, ended: Ended) -> None:
+        """A move that is open is so no more."""
+        move, known = ended.move, self._archive(ended.move.archive)
         known.open.remove(move)
         for attendance in known.attendances:
-            self._linger(known, attendance, move, cut=cut)
-        if self._store.shared:
-            known.linger_elsewhere(move)
+            self._linger(known, attendance, move, cut=ended.cut)
+        known.linger_elsewhere(ended)
         known.forget(move)
         self.stirred = self.waiting > 0
-        return True
 
     def _linger(
         self, known: _Archive, attendance: Attendance, move: OpenMove, *, cut: bool
@@ -263,8 +285,8 @@ class Moves:
 
     def attend(self, archive: str) -> Attendance:
         """The archive has an association that C-STOREs may come on; to be given back with `leave`."""
-        self.catch_up()  # what has ended by now is not of this association
-        attendance = Attendance(archive)
+        with self.alone():  # what has ended by now is not of this association
+            attendance = Attendance(archive, self._store.attend(archive))
         self._archive(archive).attendances[attendance] = None
         return attendance
 
@@ -272,6 +294,7 @@ class Moves:
         """The association ended."""
         known = self._archives[attendance.archive]
         del known.attendances[attendance]
+        self._store.leave(attendance.told)
         for move in attendance.ended:
             known.forget(move)
         self.stirred = self.waiting > 0
@@ -318,6 +341,7 @@ class Moves:
         known = self._archives.get(wanted.archive)
         if known is None or (known.numbers_moves and not silent):
             return False
+        self._look_elsewhere(wanted.archive, known)
         named = known.names_originator and not silent
         return any(
             move.shown_destination == wanted.shown_destination
@@ -330,3 +354,4 @@ class Moves:
         yield from known.open
         for attendance in known.attendances:
             yield from attendance.ended.cut_short
+        yield from (ended.move for ended in known.elsewhere.values() if ended.cut)

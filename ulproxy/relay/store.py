@@ -14,6 +14,8 @@ from typing import Final, NamedTuple, Protocol
 
 # Storage commitment requests in memory; a modality makes one for each study.
 MAX_COMMITMENTS: Final = 10_000
+# The number of a change that others do not know of: after all that they do.
+UNTOLD: Final = 1 << 63
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,10 +42,11 @@ class Opened(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """A move that another process had opened is over; `cut` = cancelled, or its association ended."""
+    """A move is over; `cut` = cancelled, or its association ended; `number` is that of the change."""
 
     move: OpenMove
     cut: bool
+    number: int
 
 
 class Named(NamedTuple):
@@ -60,18 +63,23 @@ Change = Opened | Ended | Named
 class Store(Protocol):
     """Where the processes of a relay tell each other of their moves."""
 
-    @property
-    def shared(self) -> bool:
-        """Whether there is, or has been, another process."""
-
     def transaction(self) -> AbstractContextManager[None]:
         """No other process is in one meanwhile. Within another one it does nothing."""
 
     def add(self, move: OpenMove) -> None:
         """This process has opened a move."""
 
-    def remove(self, move: OpenMove, *, cut: bool) -> None:
-        """It is over."""
+    def remove(self, move: OpenMove, *, cut: bool) -> int:
+        """It is over; returns the number of this change."""
+
+    def attend(self, archive: str) -> int:
+        """C-STOREs may come on an association of this archive from now on; what `leave` takes."""
+
+    def leave(self, attendance: int) -> None:
+        """It ended."""
+
+    def attended_since(self, archive: str) -> int | None:
+        """The last change before the oldest such association of another process; None = there is none."""
 
     def name(self, habit: Named) -> None:
         """This process has learnt it."""
@@ -86,8 +94,6 @@ class Store(Protocol):
 class MemoryStore:
     """The store of a process that is alone: there is nobody to tell."""
 
-    shared = False
-
     def transaction(self) -> AbstractContextManager[None]:
         """Nobody could interfere."""
         return nullcontext()
@@ -95,8 +101,20 @@ class MemoryStore:
     def add(self, move: OpenMove) -> None:
         """`Moves` remembers it."""
 
-    def remove(self, move: OpenMove, *, cut: bool) -> None:
+    def remove(self, move: OpenMove, *, cut: bool) -> int:  # noqa: ARG002
         """Likewise."""
+        return 0
+
+    def attend(self, archive: str) -> int:  # noqa: ARG002
+        """Likewise."""
+        return 0
+
+    def leave(self, attendance: int) -> None:
+        """Likewise."""
+
+    def attended_since(self, archive: str) -> int | None:  # noqa: ARG002
+        """By nobody."""
+        return None
 
     def name(self, habit: Named) -> None:
         """Likewise."""

@@ -3,6 +3,9 @@
 Every change has a number, so a process reads what has come since the last one it knows. That there is
 something to read it sees in memory (presence.py), since each C-STORE asks. A move that is over stays a while,
 for those who have not looked yet. What a process that died had open was cut short.
+
+Associations that C-STOREs may come on are here too, with the number of the last change before each: to a move
+that ended by then they bring nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
-from ulproxy.relay.store import Change, Ended, Named, Opened, OpenMove
+from ulproxy.relay.store import UNTOLD, Change, Ended, Named, Opened, OpenMove
 from ulproxy.shell.database import Database
 from ulproxy.shell.presence import Presence
 
@@ -47,6 +50,12 @@ CREATE TABLE IF NOT EXISTS habits (
     originator INTEGER NOT NULL,
     number INTEGER NOT NULL
 );
+CREATE TABLE IF NOT EXISTS attendances (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    place INTEGER NOT NULL,
+    archive TEXT NOT NULL,
+    since INTEGER NOT NULL
+);
 """
 _ADD: Final = """
 INSERT INTO moves (change, place, state, caller, archive, destination, shown_caller, message_id,
@@ -60,14 +69,16 @@ _PRUNE: Final = """
 DELETE FROM moves WHERE state > 0 AND change <= (SELECT max(change) FROM moves) - ?
 """
 _CHANGED: Final = """
-SELECT id, state, caller, archive, destination, shown_caller, message_id, onward_message_id,
+SELECT id, state, change, caller, archive, destination, shown_caller, message_id, onward_message_id,
     shown_destination
 FROM moves WHERE change > ? AND place <> ? ORDER BY change
 """
+# And those that are over and linger for somebody.
 _ALL_OPEN: Final = """
-SELECT id, state, caller, archive, destination, shown_caller, message_id, onward_message_id,
+SELECT id, state, change, caller, archive, destination, shown_caller, message_id, onward_message_id,
     shown_destination
-FROM moves WHERE state = 0 AND place <> ? ORDER BY id
+FROM moves WHERE place <> ? AND (state = 0 OR change > (
+    SELECT min(since) FROM attendances WHERE attendances.archive = moves.archive)) ORDER BY change
 """
 _NAME: Final = """
 INSERT OR REPLACE INTO habits (archive, change, place, originator, number)
@@ -77,17 +88,27 @@ _HABITS: Final = "SELECT archive, originator, number FROM habits WHERE change > 
 _NEWEST: Final = """
 SELECT coalesce((SELECT max(change) FROM moves), 0), coalesce((SELECT max(change) FROM habits), 0)
 """
-_WHO_HAS_OPEN: Final = "SELECT DISTINCT place FROM moves WHERE state = 0"
+_WHO_HAS_OPEN: Final = """
+SELECT DISTINCT place FROM moves WHERE state = 0 UNION SELECT DISTINCT place FROM attendances
+"""
 _OPEN_OF: Final = "SELECT id FROM moves WHERE state = 0 AND place = ?"
+_ENDED_AT: Final = "SELECT change FROM moves WHERE id = ? AND state > 0"
+_ATTEND: Final = """
+INSERT INTO attendances (place, archive, since)
+VALUES (?, ?, (SELECT coalesce(max(change), 0) FROM moves))
+"""
+_LEAVE: Final = "DELETE FROM attendances WHERE id = ? AND place = ?"
+_LEAVE_ALL: Final = "DELETE FROM attendances WHERE place = ?"
+_ATTENDED: Final = "SELECT min(since) FROM attendances WHERE archive = ? AND place <> ?"
 
-_Row = tuple[int, int, str, str, str, str, int, int, str]
+_Row = tuple[int, int, int, str, str, str, str, int, int, str]
 
 
 class _News(NamedTuple):
     """What is read in one go: all of one moment."""
 
     newest: tuple[int, int]
-    complete: bool  # whether the rows are all that are open, not those that changed
+    complete: bool  # whether the rows are all that count, not those that changed
     rows: list[_Row]
     habits: list[tuple[str, int, int]]
 
@@ -97,13 +118,16 @@ class MovesFile:
 
     def __init__(self, path: Path) -> None:
         self._presence = Presence(Path(f"{path}-workers"))
-        self.shared = self._presence.others(self._presence.now())
         self._database = Database("open moves", path, _SCRIPT, "OFF")
         self._own: dict[OpenMove, int] = {}
         self._foreign: dict[int, OpenMove] = {}
         self._strayed: list[OpenMove] = []
         self._over: list[tuple[int, int, int]] = []  # state, id, place
+        self._attended: dict[int, int] = {}  # what they are called here, and in the file
+        self._left: list[tuple[int, int]] = []  # id, place
+        self._called = 0
         self._added: list[OpenMove] = []
+        self._came: list[int] = []
         self._inside = False
         self._untold = False
         self._ended = 0
@@ -132,6 +156,8 @@ class MovesFile:
         self._opened = self._database.opened
         self._own.clear()
         self._over.clear()
+        self._attended.clear()
+        self._left.clear()
         self._strayed += self._foreign.values()
         self._foreign.clear()
         self._last = -1, 0
@@ -142,6 +168,7 @@ class MovesFile:
         for place in places:
             found = self._use(partial(_open_of, place))
             self._over += [(_CUT, number, place) for number in found or ()]
+            self._use(partial(_left_by, place))
         self._settle()
 
     @contextmanager
@@ -159,6 +186,7 @@ class MovesFile:
             if self._use(_commit) is None:
                 self._lose()
             self._added.clear()
+            self._came.clear()
             if self._untold:
                 self._tell()
 
@@ -173,12 +201,37 @@ class MovesFile:
         self._added.append(move)
         self._tell()
 
-    def remove(self, move: OpenMove, *, cut: bool) -> None:
+    def remove(self, move: OpenMove, *, cut: bool) -> int:
         """See `Store`."""
         number = self._own.pop(move, None)
+        if number is None:
+            return UNTOLD
+        self._over.append((_CUT if cut else _ENDED, number, self._presence.place))
+        self._settle()
+        return self._use(partial(_ended_at, number)) or UNTOLD
+
+    def attend(self, archive: str) -> int:
+        """See `Store`."""
+        self._called += 1
+        number = self._use(lambda c: c.execute(_ATTEND, (self._presence.place, archive)).lastrowid)
         if number is not None:
-            self._over.append((_CUT if cut else _ENDED, number, self._presence.place))
+            self._attended[self._called] = number
+            self._came.append(self._called)
+        return self._called
+
+    def leave(self, attendance: int) -> None:
+        """See `Store`."""
+        number = self._attended.pop(attendance, None)
+        if number is not None:
+            self._left.append((number, self._presence.place))
             self._settle()
+
+    def attended_since(self, archive: str) -> int | None:
+        """See `Store`."""
+        values = archive, self._presence.place
+        found = self._use(lambda c: c.execute(_ATTENDED, values).fetchone())
+        since: int | None = 0 if found is None else found[0]  # not known: all may be waited for
+        return since
 
     def name(self, habit: Named) -> None:
         """See `Store`."""
@@ -197,11 +250,10 @@ class MovesFile:
         if news is None:
             return ()
         self._presence.seen(now)
-        self.shared = self._presence.others(now)
         self._last = news.newest
-        changes: list[Change] = [Ended(move, cut=True) for move in self._strayed]
+        changes: list[Change] = [Ended(move, True, UNTOLD) for move in self._strayed]
         self._strayed.clear()
-        changes += self._replaced(news.rows) if news.complete else self._followed(news.rows)
+        changes += self._replaced(news) if news.complete else self._followed(news.rows)
         changes += [Named(name, bool(title), bool(number)) for name, title, number in news.habits]
         return changes
 
@@ -220,10 +272,15 @@ class MovesFile:
         """What was added in this transaction is not there; its numbers may become those of others."""
         for move in self._added:
             self._own.pop(move, None)
+        for attendance in self._came:
+            self._attended.pop(attendance, None)
         self._added.clear()
+        self._came.clear()
 
     def _settle(self) -> None:
         """Writes down what is over, and what could not be written down before."""
+        if self._left and self._use(lambda c: c.executemany(_LEAVE, self._left)) is not None:
+            self._left.clear()
         if not self._over:
             return
         if self._use(lambda c: c.executemany(_END, self._over)) is None:
@@ -254,32 +311,35 @@ class MovesFile:
     def _followed(self, rows: list[_Row]) -> Iterator[Change]:
         """Moves that changed, in their order; one can be over before it was seen open."""
         for row in rows:
-            number, state = row[:2]
+            number, state, change = row[:3]
             move = self._foreign.pop(number, None)
             if move is None:
-                move = OpenMove(*row[2:])
+                move = OpenMove(*row[3:])
                 yield Opened(move)
             if state == _OPEN:
                 self._foreign[number] = move
             else:
-                yield Ended(move, cut=state == _CUT)
+                yield Ended(move, state == _CUT, change)
 
-    def _replaced(self, rows: list[_Row]) -> Iterator[Change]:
-        """All moves that are open; those that are not among them are over, nobody knows how."""
-        before, self._foreign = self._foreign, {}
-        for row in rows:
-            number = row[0]
-            move = before.pop(number, None)
-            if move is None:
-                move = OpenMove(*row[2:])
-                yield Opened(move)
-            self._foreign[number] = move
-        for move in before.values():
-            yield Ended(move, cut=True)
+    def _replaced(self, news: _News) -> Iterator[Change]:
+        """All moves that count; those that are not among them are over, nobody knows how."""
+        stays = {row[0] for row in news.rows}
+        for number in [number for number in self._foreign if number not in stays]:
+            yield Ended(self._foreign.pop(number), True, news.newest[0])
+        yield from self._followed(news.rows)
 
 
 def _open_of(place: int, connection: sqlite3.Connection) -> list[int]:
     return [number for (number,) in connection.execute(_OPEN_OF, (place,))]
+
+
+def _left_by(place: int, connection: sqlite3.Connection) -> bool:
+    return connection.execute(_LEAVE_ALL, (place,)).rowcount > 0
+
+
+def _ended_at(number: int, connection: sqlite3.Connection) -> int:
+    found = connection.execute(_ENDED_AT, (number,)).fetchone()
+    return 0 if found is None else int(found[0])
 
 
 def _values(move: OpenMove) -> tuple[str | int, ...]:

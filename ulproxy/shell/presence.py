@@ -84,11 +84,6 @@ class Presence:
         """There is something to read, whoever wrote it."""
         self._seen = bytearray(_SIZE)
 
-    def others(self, now: bytes) -> bool:
-        """Whether there were other processes."""
-        at = self.place * _COUNTER.size
-        return bool((now[:at] + now[at + _COUNTER.size :]).strip(b"\0"))
-
     def close(self) -> None:
         """Gives the place back."""
         self._map.close()

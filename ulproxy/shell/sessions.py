@@ -144,7 +144,7 @@ class Sessions:
 
     def _look_again(self) -> None:
         self._looking = None
-        self.border.moves.catch_up()
+        self.border.moves.look()
         self._look_for_moves()
 
     def _moves_ended(self) -> None:
