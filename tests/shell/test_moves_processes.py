@@ -144,12 +144,13 @@ def test_an_association_of_another_process_keeps_a_message_id(process, path, how
     mine, theirs = Moves(here), Moves(third)
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as attending:
-        assert attending.stdin is not None
-        assert attending.stdout is not None
+        stdin, stdout = attending.stdin, attending.stdout
+        assert stdin is not None
+        assert stdout is not None
 
         def tell(what: str) -> None:
-            print(what, file=attending.stdin, flush=True)
-            assert attending.stdout.readline() == "attended\n"
+            print(what, file=stdin, flush=True)
+            assert stdout.readline() == "attended\n"
 
         tell("stay")
         mine.close(mine.open(move(7), ()))
