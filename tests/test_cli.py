@@ -17,7 +17,7 @@ import structlog
 import ulproxy
 from tests.cli_peers import RULE, called, config, over_tls
 from tests.policy.pki import write_pair
-from ulproxy.cli import main
+from ulproxy.cli import MAX_WORKERS, main
 from ulproxy.dimse.services import Service
 from ulproxy.watch.log import logger
 
@@ -236,8 +236,19 @@ def test_run_serves(file, monkeypatch, capsys):
     assert json.loads(result.stderr)["event"] == "hello"
 
 
-@pytest.mark.parametrize(("options", "workers"), [((), 1), (("--workers", "8"), 8)])
-def test_how_many_processes_serve(file, monkeypatch, options, workers):
+@pytest.mark.parametrize(
+    ("options", "there", "workers"),
+    [
+        ((), 1, 1),
+        ((), 12, 12),
+        ((), MAX_WORKERS, MAX_WORKERS),
+        ((), MAX_WORKERS + 1, MAX_WORKERS),
+        (("--workers", "8"), 2, 8),
+    ],
+)
+def test_how_many_processes_serve(file, monkeypatch, options, there, workers):
+    """As many as there are cores for it, unless it is told."""
+    monkeypatch.setattr("ulproxy.cli.cores", lambda: there)
     asked: list[int] = []
 
     def serve(_path, _loaded, _drain, _announce, workers):

@@ -23,6 +23,7 @@ from ulproxy.policy.endpoints import IpAddress
 from ulproxy.policy.explain import Question, explain
 from ulproxy.policy.rules import Policy
 from ulproxy.policy.values import shown, suggestion
+from ulproxy.shell.cores import cores
 from ulproxy.shell.echo import EchoError, echo
 from ulproxy.shell.tls import Contexts
 from ulproxy.watch.log import LogFormat, configure
@@ -45,9 +46,9 @@ for group in GROUPS:
 @click.option(
     "--workers",
     type=click.IntRange(1, MAX_WORKERS),
-    default=1,
-    show_default=True,
-    help="Processes that serve.",
+    default=lambda: min(cores(), MAX_WORKERS),
+    show_default="the cores that it may use",
+    help="Processes that serve; with one there is no supervisor.",
 )
 @click.option(
     "--drain",

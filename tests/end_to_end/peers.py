@@ -140,6 +140,15 @@ def run_tool(
 
 # The relay -----------------------------------------------------------------------------------------
 
+WORKERS = os.environ.get("ULPROXY_TEST_WORKERS", "1")
+"""Processes that serve where a test does not say: one, which starts sooner, however many cores there are."""
+
+
+def run_relay(config: Path, *arguments: str) -> list[str | Path]:
+    """The command."""
+    workers = [] if "--workers" in arguments else ["--workers", WORKERS]
+    return [sys.executable, "-m", "ulproxy", "run", config, *workers, *arguments]
+
 
 @dataclass
 class Relay:
@@ -212,8 +221,7 @@ def relay(config: Table, directory: Path, *arguments: str) -> Iterator[Relay]:
     """Run the relay; at the end it must stop on SIGTERM with exit code 0 and never have raised."""
     path = directory / f"relay-{next(_numbers)}.toml"
     path.write_text(toml(config))
-    command: list[str | Path] = [sys.executable, "-m", "ulproxy", "run", path, *arguments]
-    with program(command, directory) as running:
+    with program(run_relay(path, *arguments), directory) as running:
         started = Relay(running, path)
         wait_until(started.listening, "the relay listens")
         yield started

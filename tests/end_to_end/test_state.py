@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from tests.end_to_end.peers import (
     program,
     relay,
     rule,
+    run_relay,
     toml,
     wait_until,
 )
@@ -78,8 +78,7 @@ def ended_by(end: signal.Signals, config: Table, directory: Path) -> None:
     """A relay through which each modality asks, and that is gone then."""
     path = directory / "first.toml"
     path.write_text(toml(config))
-    command: list[str | Path] = [sys.executable, "-m", "ulproxy", "run", path]
-    with program(command, directory) as process:
+    with program(run_relay(path), directory) as process:
         running = Relay(process, path)
         wait_until(running.listening, "the relay listens")
         for number, name in enumerate(MODALITIES):

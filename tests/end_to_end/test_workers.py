@@ -11,7 +11,6 @@ import signal
 import socket
 import ssl
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -19,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.peers import Table, ae, toml, wait_until
+from tests.end_to_end.peers import Table, ae, run_relay, toml, wait_until
 from tests.end_to_end.wire import (
     RJ,
     Acceptor,
@@ -287,7 +286,7 @@ def test_a_listener_that_cannot_be_had(start, tmp_path):
         table["listener"][1]["bind"] = f"127.0.0.1:{taken.port}"
         path = tmp_path / "relay.toml"
         path.write_text(toml(table))
-        run = [sys.executable, "-m", "ulproxy", "run", path, "--workers", "2"]
+        run = run_relay(path, "--workers", "2")
         ended = subprocess.run(run, capture_output=True, text=True, timeout=60, check=False)
     assert (ended.returncode, ended.stdout) == (1, "")
     said = f"cannot listen on 127.0.0.1:{taken.port}: Address already in use\n"

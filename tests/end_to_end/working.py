@@ -7,13 +7,12 @@ import copy
 import json
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.end_to_end.peers import Relay, Table, program, toml, wait_until
+from tests.end_to_end.peers import Relay, Table, program, run_relay, toml, wait_until
 from tests.end_to_end.wire import (
     ABORT,
     AC,
@@ -125,8 +124,8 @@ def working(directory: Path, *arguments: str, workers: int = 2, **tables: Any) -
         more = {"audit": tables.pop("audit")} if "audit" in tables else {}
         table = {**config(acceptor.port, **{"limits": NO_LIMIT, **tables}), **more}
         path.write_text(toml(table))
-        run: list[str | Path] = [sys.executable, "-m", "ulproxy", "run", path]
-        with program([*run, "--workers", str(workers), *arguments], directory) as running:
+        command = run_relay(path, "--workers", str(workers), *arguments)
+        with program(command, directory) as running:
             made = Running(running, path, acceptor=acceptor, table=table)
             wait_until(made.listening, "the relay listens")
             yield made

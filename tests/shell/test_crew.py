@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import os
 import selectors
 import signal
@@ -80,6 +81,7 @@ def owner(request: pytest.FixtureRequest) -> Iterator[Owner]:
     for member in alive:
         os.waitpid(member.process, 0)
     made.loop.close()
+    gc.unfreeze()
 
 
 @pytest.mark.parametrize("owner", [3], indirect=True)
@@ -135,6 +137,19 @@ def test_what_one_that_dies_has_not_heard(owner):
     os.close(kept)
     os.close(writing)
     assert descriptors() <= before
+
+
+def test_what_there_is_by_then_is_shared_memory(owner):
+    """A process looks for garbage among what it has made itself."""
+
+    def work(_member: Member, sock: socket.socket, _ended: object) -> None:
+        sock.send(b"%d %d" % (gc.get_freeze_count(), len(gc.get_objects())))
+
+    owner.work = work
+    owner.run_until(lambda: owner.messages)
+    frozen, looked_at = map(int, owner.messages[0][1].split())
+    assert frozen > 10_000
+    assert looked_at < frozen / 10
 
 
 def test_signals_are_for_the_supervisor(owner):

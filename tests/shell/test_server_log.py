@@ -5,14 +5,13 @@ from __future__ import annotations
 import copy
 import signal
 import subprocess
-import sys
 from contextlib import closing
 from typing import Any
 
 import pytest
 
 import ulproxy
-from tests.end_to_end.peers import toml
+from tests.end_to_end.peers import run_relay, toml
 from tests.relay.hospital import a_move
 from tests.shell.peers import eventually
 from tests.shell.relay import Relay, config, relay, serving
@@ -112,7 +111,7 @@ def test_standard_error_is_closed(tmp_path):
     """It says so where it can, and serves."""
     path = tmp_path / "relay.toml"
     path.write_text(toml(config(1)))
-    run = [sys.executable, "-m", "ulproxy", "run", path]
+    run = run_relay(path)
     closing = ["/bin/sh", "-c", 'exec "$@" 2>&-', "sh", *run]
     with subprocess.Popen(closing, stdout=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import mmap
 import os
 import signal
@@ -109,6 +110,8 @@ class Crew:
 
     def fork(self) -> None:
         """Makes the processes that are wanted; to be called while the loop does not run."""
+        if self._wanted and not self.held:
+            _freeze()
         while self._wanted and not self.held:
             member = self._wanted.pop(0)
             try:
@@ -210,3 +213,13 @@ class Crew:
             member.channel.close()
         member.process, member.channel, member.far, member.ready = 0, None, None, False
         self._owner.died(member, process, code, untaken)
+
+
+def _freeze() -> None:
+    """What there is by now, processes leave alone that are forked, so that they share its memory.
+
+    Each of them would look through all of it for garbage, and thereby write to it: 24 MiB a process, not 6.
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
