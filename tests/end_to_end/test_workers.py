@@ -109,6 +109,24 @@ def test_a_worker_dies(start):
             pair.release()
 
 
+def test_a_worker_hangs(start):
+    """It is killed and replaced: peers of it learn of it, the others do not notice."""
+    script = "from ulproxy.shell import crew, worker; crew.LOOK, worker.BEAT = 1.0, 0.1"
+    with start(script=script) as running, running.associated() as one, running.associated() as two:
+        os.kill(one.worker, signal.SIGSTOP)
+        two.works()
+        (hangs,) = running.says("worker hangs")
+        assert hangs["worker"] == one.worker
+        one.is_over()
+        assert running.says("worker died")[0]["how"] == "SIGKILL"
+        running.says("worker started", 3)
+        with running.associated() as three:
+            for pair in (two, three):
+                pair.works()
+                pair.release()
+        assert len(running.lines("worker hangs")) == 1
+
+
 def test_every_worker_dies(start):
     """Who calls meanwhile waits a little; the relay does not end."""
     with start() as running:

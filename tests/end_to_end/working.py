@@ -117,14 +117,21 @@ class Pair:
 
 
 @contextlib.contextmanager
-def working(directory: Path, *arguments: str, workers: int = 2, **tables: Any) -> Iterator[Running]:
-    """It runs; at the end it must stop on SIGTERM, if it has not been told to, and never have raised."""
+def working(
+    directory: Path, *arguments: str, workers: int = 2, script: str = "", **tables: Any
+) -> Iterator[Running]:
+    """It runs; at the end it must stop on SIGTERM, if it has not been told to, and never have raised.
+
+    `script` is run before it, in its process.
+    """
     with Acceptor() as acceptor:
         path = directory / "relay.toml"
         more = {"audit": tables.pop("audit")} if "audit" in tables else {}
         table = {**config(acceptor.port, **{"limits": NO_LIMIT, **tables}), **more}
         path.write_text(toml(table))
         command = run_relay(path, "--workers", str(workers), *arguments)
+        if script:
+            command[1:3] = ["-c", f"{script}\nfrom ulproxy.cli import main; main()"]
         with program(command, directory) as running:
             made = Running(running, path, acceptor=acceptor, table=table)
             wait_until(made.listening, "the relay listens")

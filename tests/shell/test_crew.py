@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import gc
 import os
 import selectors
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.shell.relay import descriptors
+from ulproxy.shell import crew
 from ulproxy.shell.crew import FIRST_WAIT, LONGEST_WAIT, SETTLED, Crew, Member, Untaken
 
 # Nothing else runs in a process that tests have forked.
@@ -31,9 +34,9 @@ class Owner:
         self.deaths: list[tuple[int, int, list[Untaken]]] = []
         self.left = 0
 
-    def work(self, member: Member, sock: socket.socket, ended: Callable[[int], None]) -> None:
+    def work(self, member: Member, sock: socket.socket) -> None:
         sock.setblocking(True)
-        ended(7)
+        member.signs.ended = 7
         sock.send(b"I live %d" % self.left)
         while (message := sock.recv(99)) not in {b"", b"end"}:
             if message == b"fail":
@@ -142,7 +145,7 @@ def test_what_one_that_dies_has_not_heard(owner):
 def test_what_there_is_by_then_is_shared_memory(owner):
     """A process looks for garbage among what it has made itself."""
 
-    def work(_member: Member, sock: socket.socket, _ended: object) -> None:
+    def work(_member: Member, sock: socket.socket) -> None:
         sock.send(b"%d %d" % (gc.get_freeze_count(), len(gc.get_objects())))
 
     owner.work = work
@@ -218,6 +221,50 @@ def test_a_process_that_cannot_be_made(owner, monkeypatch, log):
     lines = log.lines("cannot make a worker")
     assert [line["why"] for line in lines] == [os.strerror(errno.EAGAIN), os.strerror(errno.ENOMEM)]
     assert descriptors() <= before + 2
+
+
+@pytest.mark.parametrize("owner", [2], indirect=True)
+def test_one_that_hangs(owner, monkeypatch, log):
+    """It is killed, not one that turns, nor one that has been stopped for less than that."""
+    monkeypatch.setattr(crew, "LOOK", 0.05)
+
+    def work(member: Member, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        sock.send(b"I live")
+        while True:
+            with contextlib.suppress(BlockingIOError):
+                if not sock.recv(99):
+                    return
+            member.signs.turn()
+            time.sleep(0.005)
+
+    owner.work = work
+    owner.run_until(lambda: owner.crew.complete)
+    hanging, turning = (member.process for member in owner.crew.members)
+    for process in (hanging, turning):
+        os.kill(process, signal.SIGSTOP)
+    owner.run_until(lambda: owner.crew.members[1].missed == 1)
+    os.kill(turning, signal.SIGCONT)
+    owner.run_until(lambda: owner.deaths)
+    assert owner.deaths == [(hanging, -signal.SIGKILL, [])]
+    assert [line["worker"] for line in log.lines("worker hangs")] == [hanging]
+    ready = owner.crew.members[1]
+    owner.run_until(lambda: ready.missed == 0)
+    assert ready.process == turning
+
+
+@pytest.mark.parametrize("looks", [crew.MISSED - 1, crew.MISSED, crew.MISSED + 1])
+def test_how_long_one_may_hang(owner, monkeypatch, looks):
+    killed: list[int] = []
+    owner.run_until(lambda: owner.crew.complete)
+    (member,) = owner.crew.alive
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "kill", lambda process, _number: killed.append(process))
+        member.signs.turn()
+        for _ in range(1 + looks):
+            owner.crew._watch()
+    assert killed == [member.process] * (looks >= crew.MISSED)
+    assert crew.MISSED * crew.LOOK == 30
 
 
 def test_one_that_does_not_stop(owner, log):

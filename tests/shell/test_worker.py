@@ -28,6 +28,7 @@ from ulproxy.shell.channel import Channel, socket_pair
 from ulproxy.shell.counts import SharedCounts
 from ulproxy.shell.listen import open_socket
 from ulproxy.shell.sessions import Company
+from ulproxy.shell.signs import Signs
 from ulproxy.shell.state import State
 from ulproxy.shell.tls import Contexts
 from ulproxy.shell.worker import Task, Worker
@@ -45,7 +46,7 @@ class Running:
     path: Path
     listening: socket.socket
     said: list[bytes] = field(default_factory=list)
-    ended: list[int] = field(default_factory=list)
+    signs: Signs = field(default_factory=Signs)
 
     async def says(self, *messages: bytes) -> None:
         await eventually(lambda: len(self.said) > len(messages), f"it says {messages}")
@@ -73,7 +74,7 @@ class Running:
         return load(self.path)
 
     async def counts_as_over(self, number: int) -> None:
-        await eventually(lambda: self.ended[-1:] == [number], f"{number} are over")
+        await eventually(lambda: self.signs.ended == number, f"{number} are over")
 
     async def ends(self) -> None:
         await asyncio.wait_for(self.serving, 10)
@@ -100,12 +101,12 @@ async def working(
     near, far = socket_pair()
     said: list[bytes] = []
     with closing(State(None)) as state, open_socket(loaded.listeners[0].bind) as listening:
-        ended: list[int] = []
+        signs = Signs()
         task = Task(path, loaded, Contexts(loaded), company, 0, reports=True)
-        made = Worker(task, state, ended.append)
+        made = Worker(task, state, signs)
         channel = Channel(loop, near, lambda message, _fd: said.append(message), lambda: None)
         serving = asyncio.create_task(made.serve(far))
-        running = Running(made, channel, serving, loaded, table, path, listening, said, ended)
+        running = Running(made, channel, serving, loaded, table, path, listening, said, signs)
         await eventually(lambda: said == [worker.READY], "it serves")
         yield running
         channel.close()
@@ -122,7 +123,7 @@ async def test_takes_what_it_is_handed(tmp_path, acceptor, log):
                 await pacs.send(associate_ac(parse_associate(await pacs.expect(1))))
                 await client.expect(AC)
                 assert running.worker.border.admission.total == 1
-                assert running.ended[-1] == 0
+                assert running.signs.ended == 0
         await running.counts_as_over(1)
 
 
@@ -188,7 +189,7 @@ async def test_reload_that_is_abandoned(tmp_path, acceptor, log):
         running.channel.send(worker.COMMIT)
         running.channel.send(worker.CLEAR)
         running.channel.send(worker.CONNECTION + b"0")
-        await eventually(lambda: running.ended, "it has heard all of it")
+        await eventually(lambda: running.signs.ended, "it has heard all of it")
         assert running.worker.border.policy.config is old
 
 
@@ -204,6 +205,12 @@ async def test_reload_that_it_cannot_do(tmp_path, acceptor, log):
         assert running.said[1].startswith(worker.UNPREPARED + b"8 ")
         assert b"No such file" in running.said[1]
         assert len(running.said[1]) <= 4096
+
+
+async def test_shows_that_its_loop_turns(tmp_path, acceptor, log, monkeypatch):
+    monkeypatch.setattr(worker, "BEAT", 0.01)
+    async with working(tmp_path, acceptor) as running:
+        await eventually(lambda: running.signs.turns > 3, "it turns")
 
 
 async def test_drains(tmp_path, acceptor, log):

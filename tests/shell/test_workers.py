@@ -39,7 +39,6 @@ def renamed(table: dict[str, Any]) -> None:
 def test_the_worker_that_has_fewest_gets_it(played):
     """Of equals the one that has been given fewest."""
     played.start()
-    ended = played.supervisor._crew._ended
 
     def counts() -> list[int]:
         return [member.handed for member in played.members]
@@ -47,11 +46,11 @@ def test_the_worker_that_has_fewest_gets_it(played):
     for _ in range(4):
         played.connect().close()
     assert counts() == [2, 1, 1]
-    ended[0] = 2
+    played.members[0].signs.ended = 2
     for _ in range(2):
         played.connect().close()
     assert counts() == [3, 2, 1]
-    ended[0] = 3
+    played.members[0].signs.ended = 3
     played.connect(0).close()
     assert counts() == [4, 2, 1]
     assert played.heard(0)[-2:] == [worker.CONNECTION + b"1", worker.CONNECTION + b"0"]

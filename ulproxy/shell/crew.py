@@ -1,19 +1,23 @@
-"""The workers as processes: forked, waited for, replaced when they die. What they do is their owner's."""
+"""The workers as processes: forked, waited for, replaced when they die. What they do is their owner's.
+
+One whose loop does not turn any more serves nobody, and holds what it has: it is killed, so that peers are
+told and another one takes its place.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import gc
-import mmap
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from ulproxy.shell.channel import Channel, socket_pair, unread
 from ulproxy.shell.connect import reason
+from ulproxy.shell.signs import BEAT, Signs
 from ulproxy.watch.log import logger, say, say_on_every_line
 
 # Seconds until one that has died is replaced, the first time and at most.
@@ -21,16 +25,21 @@ FIRST_WAIT: Final = 0.1
 LONGEST_WAIT: Final = 10.0
 # Seconds that one has to live so that the next wait is the first again, not twice the last.
 SETTLED: Final = 10.0
+# Seconds between two looks at whether they turn. Looks are counted, not seconds: where the supervisor did not
+# run, or the machine, nobody else may have.
+LOOK: Final = 2 * BEAT
+# Looks in a row at one that has not turned: 30 s, which no work takes.
+MISSED: Final = 3
 # These are for the supervisor, also where a terminal or systemd sends them to all its processes.
 _IGNORED: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-_NUMBER: Final = 8  # octets
 
 
 @dataclass(eq=False)
 class Member:
     """A place, from 0 on, and the process that has it now, if there is one.
 
-    `ready`: it has said that it serves; `handed`: how many connections it was given; `wait`: see FIRST_WAIT.
+    `ready`: it has said that it serves; `handed`: how many connections it was given; `wait`: see FIRST_WAIT;
+    `turns`: as it was seen last, so often in a row that it has `missed` that many.
     """
 
     place: int
@@ -41,6 +50,9 @@ class Member:
     handed: int = 0
     began: float = 0.0
     wait: float = 0.0
+    signs: Signs = field(default_factory=Signs)
+    turns: int = 0
+    missed: int = 0
 
     def tell(self, message: bytes, descriptor: int | None = None) -> None:
         """Sends its process something, if there is one."""
@@ -54,8 +66,8 @@ Untaken = tuple[bytes, int | None]
 class Owner(Protocol):
     """Whose processes they are."""
 
-    def work(self, member: Member, sock: socket.socket, ended: Callable[[int], None]) -> None:
-        """In the new process: does what it is for; `ended` takes how many of its connections are over."""
+    def work(self, member: Member, sock: socket.socket) -> None:
+        """In the new process: does what it is for; `sock` is its end of the channel."""
 
     def leave(self) -> None:
         """In the new process: gives up what is the supervisor's alone."""
@@ -80,7 +92,7 @@ class Crew:
         self._owner = owner
         self._wanted = list(self.members)
         self._timers: dict[Member, asyncio.TimerHandle] = {}
-        self._ended = memoryview(mmap.mmap(-1, places * _NUMBER)).cast("Q")  # shared
+        self._watching: asyncio.TimerHandle | None = None
         self._log = logger()
 
     @property
@@ -95,7 +107,7 @@ class Crew:
 
     def connections(self, member: Member) -> int:
         """How many it has, those that it does not know of yet among them."""
-        return member.handed - self._ended[member.place]
+        return member.handed - member.signs.ended
 
     def tell(self, message: bytes, descriptor: int | None = None) -> None:
         """Sends all processes something."""
@@ -110,6 +122,8 @@ class Crew:
 
     def fork(self) -> None:
         """Makes the processes that are wanted; to be called while the loop does not run."""
+        if self._watching is None:
+            self._watching = self._loop.call_later(LOOK, self._watch)
         if self._wanted and not self.held:
             _freeze()
         while self._wanted and not self.held:
@@ -153,13 +167,26 @@ class Crew:
             if member.far is not None:
                 member.far.close()
 
+    def _watch(self) -> None:
+        """Whether they turn."""
+        self._watching = self._loop.call_later(LOOK, self._watch)
+        for member in self.alive:
+            turns = member.signs.turns
+            member.missed = member.missed + 1 if turns == member.turns else 0
+            member.turns = turns
+            if member.missed >= MISSED:
+                member.missed = 0
+                say(self._log.error, "worker hangs", worker=member.process, seconds=MISSED * LOOK)
+                os.kill(member.process, signal.SIGKILL)
+
     def _want(self, member: Member) -> None:
         self._wanted.append(member)
         self._loop.stop()
 
     def _fork(self, member: Member) -> None:
         member.began = self._loop.time()
-        member.handed = self._ended[member.place] = 0
+        member.handed = member.turns = member.missed = 0
+        member.signs.clear()
         near, far = socket_pair()
         # One for us that came between fork and `_become` would be taken for one of the supervisor's.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _IGNORED)
@@ -194,15 +221,12 @@ class Crew:
                 signal.signal(number, signal.SIG_IGN)
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             say_on_every_line(worker=os.getpid())
-            self._owner.work(member, far, lambda count: self._set_ended(member, count))
+            self._owner.work(member, far)
             code = 0
         except Exception:  # whatever it is, it must not become a second supervisor
             say(self._log.exception, "internal error")
         finally:
             os._exit(code)
-
-    def _set_ended(self, member: Member, count: int) -> None:
-        self._ended[member.place] = count
 
     def _bury(self, member: Member, code: int) -> None:
         process, untaken = member.process, list[Untaken]()

@@ -10,7 +10,6 @@ import mmap
 import os
 import pickle
 import socket
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -21,6 +20,7 @@ from ulproxy.shell.channel import MAX_MESSAGE, Channel
 from ulproxy.shell.handshake import Handshake
 from ulproxy.shell.session import Session
 from ulproxy.shell.sessions import Company, Sessions
+from ulproxy.shell.signs import BEAT, Signs
 from ulproxy.shell.state import State
 from ulproxy.shell.tls import Contexts
 from ulproxy.watch.log import logger, say
@@ -59,14 +59,14 @@ class _Prepared(NamedTuple):
 class Worker(Sessions):
     """Serves what it is handed until it is told to stop, or its supervisor is no more.
 
-    `ended` is told how many of its connections are over, whenever that may have changed.
+    `signs` has how many of its connections are over, and whether its loop turns.
     """
 
-    def __init__(self, task: Task, state: State, ended: Callable[[int], None]) -> None:
+    def __init__(self, task: Task, state: State, signs: Signs) -> None:
         super().__init__(task.path, task.config, state, task.tls, task.company)
         self._task = task
         self._state = state
-        self._ended = ended
+        self._signs = signs
         self._taken = 0
         self._prepared: _Prepared | None = None
         self._log = logger()
@@ -75,6 +75,7 @@ class Worker(Sessions):
         """`sock` is this worker's end of its channel."""
         self.audit.start(self._task.config, reports=self._task.reports)
         self._channel = Channel(self.loop, sock, self._told, self._abandoned)
+        self._turn()
         self._channel.send(READY)
         await self._stopping.wait()
         await self._drain(self._task.drain)
@@ -92,7 +93,11 @@ class Worker(Sessions):
         self._count()
 
     def _count(self) -> None:
-        self._ended(self._taken - len(self._sessions) - len(self._handshakes))
+        self._signs.ended = self._taken - len(self._sessions) - len(self._handshakes)
+
+    def _turn(self) -> None:
+        self._signs.turn()
+        self.loop.call_later(BEAT, self._turn)
 
     def _abandoned(self) -> None:
         """There is no supervisor any more."""

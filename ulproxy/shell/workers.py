@@ -156,14 +156,14 @@ class Supervisor:
 
     # The workers
 
-    def work(self, member: Member, sock: socket.socket, ended: Callable[[int], None]) -> None:
+    def work(self, member: Member, sock: socket.socket) -> None:
         """See `Owner`."""
         self._counts.place = member.place
         reports = member.place == 0 and not self._started
         task = Task(self._path, self._config, self._tls, self._company, self._drain, reports)
 
         async def serve(state: State) -> None:
-            await Worker(task, state, ended).serve(sock)
+            await Worker(task, state, member.signs).serve(sock)
 
         with (
             closing(State(self._state)) as state,
