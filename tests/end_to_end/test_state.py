@@ -98,3 +98,31 @@ def test_without_a_named_file_nothing_is_left(
         (directory,) = runtime.iterdir()
         wait_until((directory / "state.sqlite-moves").exists, "it has its files")
     assert list(runtime.iterdir()) == []
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_what_one_that_was_killed_has_left_the_next_one_removes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: str
+) -> None:
+    runtime = tmp_path / "run"
+    runtime.mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    config = border([ae("MOD1", "west"), ae("PACS", "east", 104)], [rule(["MOD1"], ["PACS"])])
+    path = tmp_path / "killed.toml"
+    path.write_text(toml(config))
+    with program(run_relay(path, "--workers", workers), tmp_path) as process:
+        running = Relay(process, path)
+        wait_until(running.listening, "the relay listens")
+        with relay(config, tmp_path):
+            assert len(list(runtime.iterdir())) == 2
+        (left,) = runtime.iterdir()
+        process.signal(signal.SIGKILL)
+        process.exit_code()
+
+    def removed() -> bool:
+        """Its workers may take a moment to notice."""
+        with relay(config, tmp_path):
+            return not left.exists()
+
+    wait_until(removed, "it is removed")
+    assert list(runtime.iterdir()) == []

@@ -357,4 +357,4 @@ def test_nothing_is_left(start, tmp_path, monkeypatch):
         running.kill(running.workers[0])
         assert (directory / "state.sqlite").exists()
     assert list((tmp_path / "run").iterdir()) == []
-    assert re.search(r"ulproxy-\w+$", directory.name)
+    assert re.search(r"ulproxy-state-\w+$", directory.name)

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 import uvloop
 
-from tests.end_to_end.peers import Relay, free_port, program, toml, wait_until
+from tests.end_to_end.peers import WORKERS, Relay, free_port, program, toml, wait_until
 from tests.end_to_end.wire import (
     ABORT,
     AC,
@@ -158,7 +158,7 @@ def store(client: Peer, pacs: Peer) -> None:
 
 @pytest.fixture(params=LOOPS)
 def command(request: pytest.FixtureRequest) -> list[str]:
-    return [sys.executable, "-c", LOOPS[request.param], "run", "--workers", "1"]
+    return [sys.executable, "-c", LOOPS[request.param], "run", "--workers", WORKERS]
 
 
 Start = Callable[..., "contextlib.AbstractContextManager[Running]"]
@@ -248,6 +248,7 @@ def test_no_descriptor_is_left(start, command, descriptors):
     """It goes on when there are some again; whoever has an association does not notice."""
     script = f"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40)); {command[2]}"
     command[2] = script.replace("; import", "\nimport")
+    command[-1] = "1"  # whose descriptors are counted
     with start() as running, running.associated() as (client, pacs):
         before = running.descriptors()
         with contextlib.ExitStack() as stack:
@@ -269,6 +270,7 @@ def test_no_descriptor_is_left(start, command, descriptors):
 def test_onward_connection_without_a_descriptor(start, command, descriptors):
     script = f"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40)); {command[2]}"
     command[2] = script.replace("; import", "\nimport")
+    command[-1] = "1"  # whose descriptors are counted
     with start() as running, contextlib.ExitStack() as stack:
         free = 40 - running.descriptors()
         waiting = [stack.enter_context(running.connect()) for _ in range(free)]

@@ -12,8 +12,7 @@ from tests.relay.hospital import a_move
 from tests.shell.relay import descriptors
 from ulproxy.relay.moves import Moves
 from ulproxy.relay.store import MemoryStore
-from ulproxy.shell import state as module
-from ulproxy.shell.state import State, runtime_directory
+from ulproxy.shell.state import State
 
 
 @pytest.fixture
@@ -67,19 +66,8 @@ def test_without_a_place_each_process_knows_what_it_has_done_itself(tmp_path, lo
 
 
 def test_without_a_directory_for_one(monkeypatch, tmp_path, log):
-    monkeypatch.setattr(module, "runtime_directory", lambda: tmp_path / "missing")
+    monkeypatch.setattr("ulproxy.shell.runtime.runtime_directory", lambda: tmp_path / "missing")
     with closing(State(None)) as state:
         state.clear()
         assert isinstance(state.moves, MemoryStore)
     assert len(log.lines("state cannot be shared")) == 1
-
-
-@pytest.mark.parametrize("named", ["", "missing", "file"])
-def test_a_runtime_directory_that_is_none(tmp_path, monkeypatch, named):
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / named) if named else "")
-    monkeypatch.setattr(module, "_SYSTEM", tmp_path / "ulproxy")
-    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
-    assert runtime_directory() == tmp_path
-    (tmp_path / "ulproxy").mkdir()
-    assert runtime_directory() == tmp_path / "ulproxy"

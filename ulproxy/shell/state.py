@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from pathlib import Path
-from typing import Final
 
 from ulproxy.relay.store import Commitments, MemoryCommitments, MemoryStore, Store
 from ulproxy.shell.commitments_file import CommitmentsFile
 from ulproxy.shell.connect import reason
 from ulproxy.shell.moves_file import MovesFile
+from ulproxy.shell.runtime import OwnDirectory
 from ulproxy.watch.log import logger, say
-
-_SYSTEM: Final = Path("/run/ulproxy")  # made by whoever starts the service
 
 
 class State:
@@ -25,7 +20,7 @@ class State:
     """
 
     def __init__(self, path: Path | None) -> None:
-        self._directory: Path | None = None
+        self._directory: OwnDirectory | None = None
         self._log = logger()
         self._moves: MovesFile | None = None
         self._commitments: CommitmentsFile | None = None
@@ -50,17 +45,8 @@ class State:
         if self._commitments is not None:
             self._commitments.close()
         if self._directory is not None:
-            shutil.rmtree(self._directory, ignore_errors=True)
+            self._directory.close()
 
     def _own_directory(self) -> Path:
-        self._directory = Path(tempfile.mkdtemp(prefix="ulproxy-", dir=runtime_directory()))
-        return self._directory
-
-
-def runtime_directory() -> Path:
-    """Where files belong that nobody needs after a restart of the machine."""
-    named = os.environ.get("XDG_RUNTIME_DIR")
-    for path in (Path(named) if named else _SYSTEM, _SYSTEM):
-        if path.is_dir() and os.access(path, os.W_OK | os.X_OK):
-            return path
-    return Path(tempfile.gettempdir())
+        self._directory = OwnDirectory()
+        return self._directory.path

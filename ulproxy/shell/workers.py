@@ -18,10 +18,8 @@ import os
 import pickle
 import resource
 import selectors
-import shutil
 import signal
 import socket
-import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -42,8 +40,9 @@ from ulproxy.shell.channel import MAX_MESSAGE
 from ulproxy.shell.counts import SharedCounts
 from ulproxy.shell.crew import Crew, Member, Untaken
 from ulproxy.shell.ports import Ports
+from ulproxy.shell.runtime import OwnDirectory
 from ulproxy.shell.sessions import Company
-from ulproxy.shell.state import State, runtime_directory
+from ulproxy.shell.state import State
 from ulproxy.shell.tls import Contexts
 from ulproxy.shell.worker import Task, Worker
 from ulproxy.watch.log import logger, say
@@ -132,12 +131,12 @@ class Supervisor:
             return
         directory = None
         with suppress(OSError):
-            directory = tempfile.mkdtemp(prefix="ulproxy-", dir=runtime_directory())
+            directory = OwnDirectory()
         try:
-            yield None if directory is None else Path(directory, "state.sqlite")
+            yield None if directory is None else directory.path / "state.sqlite"
         finally:
             if directory is not None:
-                shutil.rmtree(directory, ignore_errors=True)
+                directory.close()
 
     def _report_end(self) -> None:
         """In the audit trail, after everything that the workers have recorded there."""
