@@ -1,4 +1,4 @@
-"""A directory of a relay's own, for what nobody needs after it: made, and removed, if need be by the next one.
+"""A directory of a relay's own, for what nobody needs after it: made, and removed, maybe by the next one.
 
 While any of its processes lives it is locked by the kernel. So who begins knows what a relay that was killed
 has left behind.
