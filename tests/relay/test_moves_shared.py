@@ -243,8 +243,9 @@ def test_nothing_is_left_of_what_lingered(board):
     attendance = there.attend("PACS")
     here.close(here.open(move_of(), ()))
     there.leave(attendance)
+    here.close(here.open(move_of(), ()))
+    there.look()
     for moves in (here, there):
-        moves.look()
         known = moves._archive("PACS")
         assert (known.numbered, known.elsewhere) == ({}, {})
 

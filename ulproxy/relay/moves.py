@@ -251,6 +251,7 @@ class Moves:
         known = self._archives.get(move.archive)
         if known is not None and move in known.open:
             self._end(Ended(move, cut, self._store.remove(move, cut=cut)))
+            self._look_elsewhere(move.archive, known)
 
     def _archive(self, name: str) -> _Archive:
         known = self._archives.get(name)
