@@ -48,7 +48,7 @@ def test_each_relay_has_its_own(where):
         assert stat.S_IMODE(one.path.stat().st_mode) == 0o700
         (one.path / "file").write_text("")
     assert list(where.iterdir()) == []
-    assert descriptors() == before
+    assert descriptors() <= before
 
 
 def test_what_a_relay_that_was_killed_has_left(where):
@@ -113,7 +113,7 @@ def test_one_that_is_taken_for_left_behind_while_it_is_made(where, monkeypatch, 
         assert list(where.iterdir()) == [mine.path]
         assert mine.path not in taken
         assert len(taken) == 1
-    assert descriptors() == before
+    assert descriptors() <= before
 
 
 @pytest.mark.parametrize("named", ["", "missing", "file"])
