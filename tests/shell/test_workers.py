@@ -334,6 +334,19 @@ def test_stopped_while_nobody_lives(played):
     assert played.time.stops == stops
 
 
+def test_stopped_before_all_serve(played, log):
+    """Nobody is told that it is ready when it is not any more."""
+    played.start(0)
+    played.supervisor._stop(signal.SIGTERM)
+    played.start(1)
+    assert (played.ready, log.lines("started")) == ([], [])
+    for place in range(2):
+        assert played.heard(place) == [worker.STOP]
+        played.die(place, 0)
+    assert played.supervisor._over
+    assert played.supervisor._exit_code == 0
+
+
 def test_one_dies_before_all_serve(played, log):
     """Another one would not get further: the relay does not start."""
     played.start(0)

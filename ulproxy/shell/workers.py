@@ -183,7 +183,7 @@ class Supervisor:
         if kind == worker.READY:
             member.ready = True
             say(self._log.info, "worker started", worker=member.process)
-            if self._crew.complete and not self._started:
+            if self._crew.complete and not (self._started or self._stopping):
                 self._start()
         elif self._reload is not None and number == self._reload.number:
             if kind == worker.UNPREPARED:
