@@ -23,6 +23,7 @@ from tests.shell.peers import Acceptor, Peer, eventually
 from tests.shell.relay import REQUEST, Log, config, descriptors
 from ulproxy.policy.config import load
 from ulproxy.policy.model import Config
+from ulproxy.policy.rules import Policy
 from ulproxy.shell import worker
 from ulproxy.shell.channel import Channel, socket_pair
 from ulproxy.shell.counts import SharedCounts
@@ -102,7 +103,7 @@ async def working(
     said: list[bytes] = []
     with closing(State(None)) as state, open_socket(loaded.listeners[0].bind) as listening:
         signs = Signs()
-        task = Task(path, loaded, Contexts(loaded), company, 0, reports=True)
+        task = Task(path, Policy(loaded), Contexts(loaded), company, 0, reports=True)
         made = Worker(task, state, signs)
         channel = Channel(loop, near, lambda message, _fd: said.append(message), lambda: None)
         serving = asyncio.create_task(made.serve(far))

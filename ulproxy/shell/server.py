@@ -12,6 +12,7 @@ import ulproxy
 from ulproxy.errors import ConfigError
 from ulproxy.policy.config import load
 from ulproxy.policy.model import Config
+from ulproxy.policy.rules import Policy
 from ulproxy.shell.ports import Ports
 from ulproxy.shell.sessions import Sessions
 from ulproxy.shell.state import State
@@ -32,7 +33,7 @@ class Server(Sessions):
         announce: Callable[[str], None],
         state: State | None = None,
     ) -> None:
-        super().__init__(path, config, state)
+        super().__init__(path, Policy(config), state)
         self._path = path
         self._announce = announce
         self._log = logger()

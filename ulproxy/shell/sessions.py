@@ -51,13 +51,13 @@ class Sessions:
     def __init__(
         self,
         path: Path,
-        config: Config,
+        policy: Policy,
         state: State | None = None,
         tls: Contexts | None = None,
         company: Company | None = None,
     ) -> None:
         self.loop = asyncio.get_running_loop()
-        self.border = Border(Policy(config), clock=self.loop.time)
+        self.border = Border(policy, clock=self.loop.time)
         if state is not None:
             self.border.moves = Moves(state.moves)
             self.border.commitments = state.commitments
@@ -65,7 +65,7 @@ class Sessions:
             self.border.admission = Admission(company.counts)
         process_id = os.getpid() if company is None else company.process_id
         self.audit = Audit(self.loop, self.border, path, process_id)
-        self.tls = tls or Contexts(config)
+        self.tls = tls or Contexts(policy.config)
         self.buffer = memoryview(bytearray(RECEIVE_BUFFER))
         self._workers = 1 if company is None else company.workers
         self._sessions: set[Session] = set()

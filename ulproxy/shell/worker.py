@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 
 from ulproxy.errors import ConfigError
 from ulproxy.policy.model import Config
+from ulproxy.policy.rules import Policy
 from ulproxy.shell.channel import MAX_MESSAGE, Channel
 from ulproxy.shell.handshake import Handshake
 from ulproxy.shell.session import Session
@@ -44,7 +45,7 @@ class Task:
     """What a worker is made for; `reports`: it says in the audit trail that the relay begins its work."""
 
     path: Path
-    config: Config
+    policy: Policy
     tls: Contexts
     company: Company
     drain: float | None
@@ -63,7 +64,7 @@ class Worker(Sessions):
     """
 
     def __init__(self, task: Task, state: State, signs: Signs) -> None:
-        super().__init__(task.path, task.config, state, task.tls, task.company)
+        super().__init__(task.path, task.policy, state, task.tls, task.company)
         self._task = task
         self._state = state
         self._signs = signs
@@ -73,7 +74,7 @@ class Worker(Sessions):
 
     async def serve(self, sock: socket.socket) -> None:
         """`sock` is this worker's end of its channel."""
-        self.audit.start(self._task.config, reports=self._task.reports)
+        self.audit.start(self._task.policy.config, reports=self._task.reports)
         self._channel = Channel(self.loop, sock, self._told, self._abandoned)
         self._turn()
         self._channel.send(READY)

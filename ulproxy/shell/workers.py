@@ -85,6 +85,7 @@ class Supervisor:
         """`loop_factory` is for the workers; raises ConfigError as `Contexts` does."""
         self._path = path
         self._config = config
+        self._policy = Policy(config)  # so that the workers share its memory too
         self._tls = Contexts(config)
         self._drain = drain
         self._loop_factory = loop_factory
@@ -141,7 +142,7 @@ class Supervisor:
     def _report_end(self) -> None:
         """In the audit trail, after everything that the workers have recorded there."""
         if self._config.audit is not None and self._started:
-            border = Border(Policy(self._config), clock=self._loop.time)
+            border = Border(self._policy, clock=self._loop.time)
             audit = Audit(self._loop, border, self._path, os.getpid())
             audit.start(self._config, reports=False)
             audit.close()
@@ -159,7 +160,7 @@ class Supervisor:
         """See `Owner`."""
         self._counts.place = member.place
         reports = member.place == 0 and not self._started
-        task = Task(self._path, self._config, self._tls, self._company, self._drain, reports)
+        task = Task(self._path, self._policy, self._tls, self._company, self._drain, reports)
 
         async def serve(state: State) -> None:
             await Worker(task, state, member.signs).serve(sock)
@@ -321,6 +322,7 @@ class Supervisor:
             say(self._log.warning, "state is used from the next start on", file=str(self._path))
         associations = self._counts.number(ALL)
         self._config, self._tls = reload.config, reload.tls
+        self._policy = Policy(reload.config)
         for number, member in enumerate(self._crew.alive):
             member.tell(worker.COMMIT + (b"" if number else b"1"))
         self._say("reloaded", associations=associations)
