@@ -81,6 +81,7 @@ class Worker(Sessions):
         await self._stopping.wait()
         await self._drain(self._task.drain)
         self.audit.close(reports=False)
+        self._turning.cancel()
         self._channel.close()
 
     def changed(self, session: Session) -> None:
@@ -98,7 +99,7 @@ class Worker(Sessions):
 
     def _turn(self) -> None:
         self._signs.turn()
-        self.loop.call_later(BEAT, self._turn)
+        self._turning = self.loop.call_later(BEAT, self._turn)
 
     def _abandoned(self) -> None:
         """There is no supervisor any more."""
