@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.policy.config_text import (
@@ -14,7 +16,13 @@ from tests.policy.config_text import (
     edited,
     problems,
 )
+from ulproxy.policy import rule_checks
+from ulproxy.policy.checks import Draft
 from ulproxy.policy.config import parse
+from ulproxy.policy.model import ApplicationEntity
+from ulproxy.policy.report import Report
+from ulproxy.policy.rule_checks import RuleChecks
+from ulproxy.policy.toml_lines import Lines
 
 CALLS_ONLY = (
     '[[ae]]\ntitle = "CT"\nnetwork = "inside"\nsources = ["*"]\nname = "ct 1"\nalias = "HA_CT"\n'
@@ -266,6 +274,46 @@ def test_many_aes_and_rules_take_no_time():
     text = BASE + "".join(WS.format(f"W{n}", f'alias = "A{n}"') for n in range(500))
     text += '[[rule]]\nfrom = ["*"]\nto = ["*"]\nservices = ["*"]\n' * 200
     assert len(parse(text).rules) == 201
+
+
+class Walked(dict[int, ApplicationEntity]):
+    """Counts how often somebody goes through all of them."""
+
+    walks = 0
+
+    def values(self) -> Any:
+        self.walks += 1
+        return super().values()
+
+    def items(self) -> Any:
+        self.walks += 1
+        return super().items()
+
+
+def test_the_aes_are_not_gone_through_for_each_rule():
+    def walks(rules: int) -> int:
+        config = parse(BASE)
+        aes = Walked(enumerate(config.aes))
+        draft = Draft(config.relay, aes=aes, rules=dict.fromkeys(range(rules), config.rules[0]))
+        RuleChecks(draft, Report(Lines(""), {})).check()
+        return aes.walks
+
+    assert 0 < walks(1) == walks(100)
+
+
+@pytest.mark.parametrize(
+    ("most", "guessed"),
+    [(3, set()), (4, {"WS2"}), (7, {"WS2"}), (8, {"WS2", "PACZ"}), (9, {"WS2", "PACZ"})],
+)
+def test_what_was_meant_is_guessed_for_so_many_names(monkeypatch, most, guessed):
+    """Each of them is compared with four; one that is named again has been guessed already."""
+    monkeypatch.setattr(rule_checks, "MOST_COMPARED", most)
+    text = edited({RULE + 1: 'from = ["WS2", "PACZ"]'}, CALLS_ONLY + GROUP.format("PACS"))
+    faults = [fault.text for fault in problems(text + RULE_2.format("PACS") * 2)]
+    for name, times in (("WS2", 3), ("PACZ", 1)):
+        right = "did you mean" if name in guessed else 'known are "ALL", "PACS", "WS1", "ct 1"'
+        said = f'no AE or group is named "{name}"; {right}'
+        assert [text.startswith(said) for text in faults].count(True) == times
 
 
 def test_without_a_relay_title():

@@ -85,24 +85,26 @@ def _check_groups(draft: Draft, report: Report) -> None:
         (("group", index, "title"), group.title) for index, group in draft.groups.items()
     ]
     same = _distinct(titles, "is that of {} too; give each group a title of its own", report)
-    for path, title in titles:
-        if path not in same:
-            _check_group_title(path, title, draft, report)
+    places = {title: path for path, title in titles if path not in same}
+    for index, ae in draft.aes.items():
+        for title in {ae.name, ae.alias, ae.title} & places.keys():
+            _check_group_title(places[title], title, index, ae, report)
 
 
-def _check_group_title(path: KeyPath, title: object, draft: Draft, report: Report) -> None:
+def _check_group_title(
+    path: KeyPath, title: object, index: int, ae: ApplicationEntity, report: Report
+) -> None:
     """Rules mean an AE by its name, other networks by its alias; by its title only its own does."""
     own = "; give the group a title of its own"
-    for index, ae in draft.aes.items():
-        entry: KeyPath = ("ae", index)
-        where = f"{report.key(entry)} (line {report.line(entry)})"
-        if title == ae.name:
-            report.problem(path, f"is the name of {where}, which rules mean by it{own}")
-        elif title == ae.alias:
-            report.problem(path, f"is the alias of {where}, which is called by it{own}")
-        elif title == ae.title:
-            on = f"means that one on network {shown(ae.network)}"
-            report.note(path, f"is the title of {where} too, and {on}")
+    entry: KeyPath = ("ae", index)
+    where = f"{report.key(entry)} (line {report.line(entry)})"
+    if title == ae.name:
+        report.problem(path, f"is the name of {where}, which rules mean by it{own}")
+    elif title == ae.alias:
+        report.problem(path, f"is the alias of {where}, which is called by it{own}")
+    else:
+        on = f"means that one on network {shown(ae.network)}"
+        report.note(path, f"is the title of {where} too, and {on}")
 
 
 def _distinct(entries: Iterable[tuple[KeyPath, object]], text: str, report: Report) -> set[KeyPath]:
@@ -120,10 +122,13 @@ def _distinct(entries: Iterable[tuple[KeyPath, object]], text: str, report: Repo
 def _check_networks(draft: Draft, report: Report) -> None:
     served = {listener.network for listener in draft.listeners.values()} | draft.vague_listeners
     noted = set()
+    meant_by: dict[str, str | None] = {}  # many AEs are on one network
     for index, ae in draft.aes.items():
         if ae.network in served:
             continue
-        near = nearest(ae.network, served, _MISSPELT)
+        if ae.network not in meant_by:
+            meant_by[ae.network] = nearest(ae.network, served, _MISSPELT)
+        near = meant_by[ae.network]
         text = f"no listener is on network {shown(ae.network)}"
         meant = f"; did you mean {shown(near)}?" if near else ""
         if near and not _siblings(ae.network, near):

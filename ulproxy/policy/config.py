@@ -92,6 +92,7 @@ def _config(text: str, base: Path, *, files: bool) -> Config:
     data, lines = read(text)
     report = Report(lines, _names(data))
     draft = _Reader(report, base).read(data)
+    del data  # of many AEs it takes as much as all that comes of it
     check(draft, report)
     check_tls(draft, report)
     RuleChecks(draft, report).check()

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import re
 import tomllib
+from array import array
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, Final
 
 from ulproxy.errors import ConfigError, Problem
@@ -48,27 +50,68 @@ _HINTS: Final = {
 }
 
 
+class _Entries:
+    """The lines of the entries of one list, entry by entry; small, as a file may have a million of them."""
+
+    def __init__(self) -> None:
+        self._begins = array("L")  # where each entry does, in these two
+        self._lines = array("L")
+        self._keys: list[KeyPath] = []
+
+    def add(self, position: int, key: KeyPath, line: int) -> None:
+        """A key of the last entry or of the next; the header of an entry is no key of it."""
+        if position == len(self._begins):
+            self._begins.append(len(self._lines))
+        self._keys.append(key)
+        self._lines.append(line)
+
+    def at(self, position: int, key: KeyPath) -> int | None:
+        """The first line of the key in an entry."""
+        if position >= len(self._begins):
+            return None
+        begin, *ends = self._begins[position : position + 2]
+        within = range(begin, ends[0] if ends else len(self._lines))
+        return next((self._lines[n] for n in within if self._keys[n][: len(key)] == key), None)
+
+
 class Lines:
     """The line of every header and key of a valid TOML text."""
 
     def __init__(self, text: str) -> None:
-        self._lines: dict[KeyPath, int] = {}
+        self._lists: dict[str | int, _Entries] = {}  # those at the top
+        self._lines: dict[KeyPath, int] = {}  # what is in none of them
         self._counts: dict[KeyPath, int] = {}  # how many [[headers]] each list has had so far
         table: KeyPath = ()
+        shared: dict[KeyPath, KeyPath] = {}  # all entries have the same keys
         for line, brackets, key in _statements(text):
             if brackets:
                 table = self._table(_parts(key), is_list=brackets == "[[")
-            path = table if brackets else table + tuple(_parts(key))
+            path = table if brackets else table + _parts(key)
+            position = path[1] if len(path) > 1 else None
+            if isinstance(position, int):
+                within = path[2:_DEPTH]
+                entries = self._lists.setdefault(path[0], _Entries())
+                entries.add(position, shared.setdefault(within, within), line)
+                path = path[:1]
             for length in range(1, min(len(path), _DEPTH) + 1):
                 self._lines.setdefault(path[:length], line)
 
     def at(self, path: KeyPath) -> int:
         """The line of the path, or of the nearest table around it; 0 when the file has neither."""
-        while path and path not in self._lines:
+        while path:
+            if (line := self._at(path)) is not None:
+                return line
             path = path[:-1]
-        return self._lines.get(path, 0)
+        return 0
 
-    def _table(self, parts: list[str], *, is_list: bool) -> KeyPath:
+    def _at(self, path: KeyPath) -> int | None:
+        match path:
+            case (name, int(position), *rest) if name in self._lists:
+                return self._lists[name].at(position, tuple(rest))
+            case _:
+                return self._lines.get(path)
+
+    def _table(self, parts: tuple[str, ...], *, is_list: bool) -> KeyPath:
         path: KeyPath = ()
         for position, part in enumerate(parts, 1):
             path += (part,)
@@ -129,10 +172,11 @@ def _end_of_line(text: str, start: int) -> int:
     return len(text)
 
 
-def _parts(key: str) -> list[str]:
+@lru_cache(maxsize=256)  # the same few keys again and again
+def _parts(key: str) -> tuple[str, ...]:
     """The parts of a key, dotted and quoted ones included: tomllib reads it once more."""
     parts, node = [], tomllib.loads(f"{key}=0")
     while node:
         [(part, node)] = node.items()
         parts.append(part)
-    return parts
+    return tuple(parts)

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Callable, Iterable
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -55,11 +56,11 @@ def nearest(text: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     return folded[close[0]] if close else None
 
 
-def suggestion(text: str, known: Iterable[str]) -> str:
-    """What to write instead of an unknown name."""
+def suggestion(text: str, known: Iterable[str], *, near: bool = True) -> str:
+    """What to write instead of an unknown name; without `near` the one that was meant is not looked for."""
     names = sorted(filter(None, known))
-    if near := nearest(text, names):
-        return f"did you mean {shown(near)}?"
+    if near and (meant := nearest(text, names)):
+        return f"did you mean {shown(meant)}?"
     more = ", ..." if len(names) > 12 else ""
     return f"known are {', '.join(map(shown, names[:12]))}{more}" if names else "there is none yet"
 
@@ -148,7 +149,11 @@ def omittables(value: object) -> frozenset[Omittable]:
 
 def services(value: object) -> frozenset[Service]:
     """The services that a rule allows; "*" is all of them."""
-    texts = _some(texts_of(value))
+    return _services(tuple(_some(texts_of(value))))
+
+
+@lru_cache(maxsize=256)  # many rules allow the same
+def _services(texts: tuple[str, ...]) -> frozenset[Service]:
     named = each(lambda text: _member(text, Service), [t for t in texts if t != EVERYTHING])
     return frozenset(Service if EVERYTHING in texts else named)
 
