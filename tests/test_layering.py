@@ -55,6 +55,8 @@ OUTSIDE = {
 PURE = ("ulproxy.errors", "ulproxy.pdu", "ulproxy.dimse", "ulproxy.policy", "ulproxy.relay")
 # The log writes to standard error, through structlog.
 WATCH = {"structlog", "sys"}
+# It finds two files of pydicom.
+DICTIONARY = {"importlib"}
 
 FILES = files("ulproxy")
 
@@ -79,6 +81,8 @@ def outside(name: str, names: set[str]) -> set[str]:
     """Which of the names belong in the shell."""
     own = layer(name)
     allowed = WATCH if own == "ulproxy.watch" else set()
+    if name == "ulproxy.dimse.dictionary":
+        allowed = DICTIONARY
     tops = {one.partition(".")[0] for one in names} & OUTSIDE
     return tops - allowed if own in PURE or own in (None, "ulproxy.watch") else set()
 

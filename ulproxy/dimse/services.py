@@ -12,10 +12,8 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Final
 
-from pydicom.config import IGNORE
-from pydicom.uid import UID
-
 from ulproxy.dimse.command import CommandField
+from ulproxy.dimse.dictionary import SOP_CLASSES
 
 
 class Service(StrEnum):
@@ -71,11 +69,11 @@ def possible_services(abstract_syntax: str) -> frozenset[Service]:
     """What a presentation context with this abstract syntax can be used for."""
     if (exact := _EXACT.get(abstract_syntax)) is not None:
         return frozenset({exact})
-    uid = UID(abstract_syntax, IGNORE)  # it is a peer's: no warning on standard error
-    if uid.name in ("", abstract_syntax) or "SOP Class" not in uid.type:
+    name = SOP_CLASSES.get(abstract_syntax)
+    if not name:
         return UNKNOWN
     for part, service in _BY_NAME:
-        if part in uid.name:
+        if part in name:
             return frozenset({service})
     print_class = abstract_syntax.startswith(_PRINT_PREFIX)
     return frozenset({Service.PRINT if print_class else Service.OTHER})

@@ -14,8 +14,7 @@ import struct
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from pydicom._dicom_dict import DicomDictionary
-
+from ulproxy.dimse.dictionary import VRS
 from ulproxy.dimse.elements import (
     ITEM,
     ITEM_DELIMITATION,
@@ -36,16 +35,14 @@ Mapping = Callable[[str], str]
 
 RETRIEVE_AE_TITLE: Final = 0x00080054
 # Of data sets, so without those of command sets and of file meta information.
-_TITLES: Final = frozenset(
-    tag for tag, (vr, *_) in DicomDictionary.items() if vr == "AE" and tag > 0x0008_0000
-)
-_SEQUENCES: Final = frozenset(tag for tag, (vr, *_) in DicomDictionary.items() if vr == "SQ")
+_TITLES: Final = frozenset(tag for tag, vr in VRS.items() if vr == "AE" and tag > 0x0008_0000)
+_SEQUENCES: Final = frozenset(tag for tag, vr in VRS.items() if vr == "SQ")
 _TITLE_TAGS: Final = tuple(struct.pack("<HH", t >> 16, t & 0xFFFF) for t in sorted(_TITLES))
 _ITEM_TAG: Final = struct.pack("<HH", ITEM >> 16, ITEM & 0xFFFF)
 # Neither title nor sequence, item or group length; numbers as the four bytes of a tag make in one go.
 _PLAIN: Final = frozenset(
     (tag & 0xFFFF) << 16 | tag >> 16
-    for tag, (vr, *_) in DicomDictionary.items()
+    for tag, vr in VRS.items()
     if vr not in {"AE", "SQ", "NONE"} and tag & 0xFFFF
 )
 _IMPLICIT: Final = struct.Struct("<L0sL")
@@ -194,7 +191,7 @@ class _Editor:
                 raise RemoteProtocolError("undefined length of what is no sequence")
             return self._sequence(element, part._replace(implicit=True))  # PS3.5 6.2.2 note 4
         end = start + length
-        unnamed = vr == b"UN" or tag in _SEQUENCES or (not vr and tag not in DicomDictionary)
+        unnamed = vr == b"UN" or tag in _SEQUENCES or (not vr and tag not in VRS)
         if unnamed and self._data.startswith(_ITEM_TAG, start, end):
             self._unnamed_sequence(element, part)
         return end
