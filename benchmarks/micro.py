@@ -1,7 +1,7 @@
 """What the pure core costs, without a socket, in microseconds: the best of several runs.
 
-The reader on one read of 256 KiB; a command set decoded and encoded; `decide` with ten and with a hundred
-thousand AEs and rules; a C-STORE of a small object with its response through a join.
+The reader on one read of 256 KiB; a command set decoded and encoded; ten AEs and rules and a hundred
+thousand read, and `decide` with them; a C-STORE of a small object with its response through a join.
 """
 
 import ipaddress
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 
+from benchmarks.scale import entries
 from benchmarks.suite import Case, Outcome, Setting, measure
 from benchmarks.variants import Variant
 from ulproxy.dimse.command import CommandSet, Element, Status, command_set, decode, response
@@ -77,10 +78,17 @@ def micro(setting: Setting) -> Iterator[Outcome]:
     repeat, few = (2, 10) if setting.quick else (7, 1000)
     counts = (10, 1000) if setting.quick else (10, 1000, 100_000)
 
-    def case(key: str, label: str, prepare: Callable[[], Callable[[], object]]) -> Case:
+    def case(
+        key: str,
+        label: str,
+        prepare: Callable[[], Callable[[], object]],
+        number: int = few,
+        repeat: int = repeat,
+    ) -> Case:
         def send(_: Variant) -> dict[str, float]:
             run = prepare()
-            return {"us": min(timeit.repeat(run, number=few, repeat=repeat)) / few * 1e6}
+            best = min(timeit.repeat(run, number=number, repeat=repeat))
+            return {"us": best / number * 1e6}
 
         return Case(f"micro-{key}", label, send, rounds=1)
 
@@ -95,6 +103,10 @@ def micro(setting: Setting) -> Iterator[Outcome]:
         case("store", "a C-STORE of 3 KB and its response through a join", store),
     ]
     cases += [case(f"decide-{n}", f"decide, {n} AEs and rules", partial(decide, n)) for n in counts]
+    cases += [
+        case(f"read-{n}", f"a configuration of {n} AEs and rules read", partial(reading, n), 1, 3)
+        for n in counts
+    ]
     chosen = [one for one in cases if setting.wants(one.key)]
     if "ulproxy" in setting.variants:
         yield from measure(chosen, [Variant("ulproxy", {})], setting)
@@ -118,10 +130,15 @@ def decide(count: int) -> Callable[[], object]:
     return partial(Policy(grown(parse(CONFIG), count)).decide, REQUEST, CALLER)
 
 
+def reading(count: int) -> Callable[[], object]:
+    """All of it but the certificates and keys that a file names."""
+    return partial(parse, CONFIG + entries(count, "SCP"))
+
+
 def grown(config: Config, count: int) -> Config:
     """With so many more AEs that call, and a rule for each, before those that are there.
 
-    Made of the values themselves: to read a file of 100 000 AEs takes long and is measured by `rules`.
+    Made of the values themselves: to read them is a case of its own.
     """
     scu, rule = config.aes[0], config.rules[0]
     aes = [

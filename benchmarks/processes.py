@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-START_SECONDS = 60.0  # 100 000 AEs have to be read
+START_SECONDS = 60.0
 STOP_SECONDS = 5.0
 SCHEDULED = 2  # clock_getcpuclockid(3): which of the clocks of a process
 
@@ -67,9 +67,9 @@ class Process:
             time.sleep(0.02)
         return self
 
-    def line(self, prefix: str) -> str:
-        """The next line on standard output that starts with `prefix`."""
-        deadline = time.monotonic() + START_SECONDS
+    def line(self, prefix: str, seconds: float = START_SECONDS) -> str:
+        """The next line on standard output that starts with `prefix`, within so many seconds."""
+        deadline = time.monotonic() + seconds
         output = self._child.stdout
         assert output is not None
         with selectors.DefaultSelector() as selector:
@@ -113,7 +113,7 @@ class Process:
         if self._child.poll() is not None:
             raise PeerError(f"{self.name} ended with {self._child.returncode}:\n{self.explain()}")
         if time.monotonic() > deadline:
-            raise PeerError(f"{self.name} {what} within {START_SECONDS:.0f} s:\n{self.explain()}")
+            raise PeerError(f"{self.name} {what} in time:\n{self.explain()}")
 
     def _tree(self) -> Iterator[int]:
         todo = [self._child.pid]

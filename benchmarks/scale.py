@@ -63,12 +63,12 @@ def workers(setting: Setting) -> Iterator[Outcome]:
     yield from _beside_itself(Case("workers", label, send), (1, 2), wired, setting)
 
 
-def entries(count: int) -> str:
+def entries(count: int, to: str = SINK) -> str:
     """So many AEs that only call, and a rule for each."""
     return "\n".join(
         f'[[ae]]\ntitle = "AE{n}"\nnetwork = "inside"\n'
         f'sources = ["10.{n >> 16}.{n >> 8 & 255}.{n & 255}"]\n'
-        f'[[rule]]\nfrom = ["AE{n}"]\nto = ["{SINK}"]\nservices = ["store"]\n'
+        f'[[rule]]\nfrom = ["AE{n}"]\nto = ["{to}"]\nservices = ["store"]\n'
         for n in range(count)
     )
 

@@ -23,6 +23,7 @@ CALLING = wire.CALLING
 NGINX_MODULES = ("/usr/lib/nginx/modules", "/usr/lib64/nginx/modules", "/usr/share/nginx/modules")
 TLS_VERSIONS = "ssl_protocols TLSv1.2 TLSv1.3"
 SETTLE_SECONDS = 60.0
+READING_SECONDS = 300.0  # for 100 000 AEs and rules on a busy machine
 Sinks = Mapping[str, int]
 
 
@@ -234,7 +235,7 @@ def _ulproxy(wiring: Wiring, stack: ExitStack) -> Variant:
     command += ["--workers", str(wiring.workers)]
     began = time.perf_counter()
     process = stack.enter_context(Process(command, wiring.work / "ulproxy.log"))
-    port = int(process.line("ready inside ").rpartition(":")[2])
+    port = int(process.line("ready inside ", READING_SECONDS).rpartition(":")[2])
     ports = dict.fromkeys(wiring.sinks, port)
     seconds = time.perf_counter() - began
     return Variant("ulproxy", ports, dict.fromkeys(ports, process), started=seconds)

@@ -43,6 +43,8 @@ from ulproxy.policy.rights import LITTLE_ENDIAN, Rights, fanned, scp_of
 from ulproxy.policy.values import UNKNOWN_PREFIX, normal_title
 
 NO_MOVES: Final = frozenset[str]()
+# A rule that names more on both sides is not found by pairs of them: of a thousand each they took 200 MB.
+MOST_PAIRED: Final = 16
 
 
 class Policy:
@@ -53,14 +55,22 @@ class Policy:
         self.names = Names(config)
         self.observes = not config.relay.enforce
         self._by_name = {ae.name: ae for ae in config.aes}
-        self._selectors = {ae.name: list(ae.selectors) for ae in config.aes}
+        self._places = {ae.name: place for place, ae in enumerate(config.aes)}
+        self._groups: dict[str, list[str]] = {}
         for group in config.groups:
             for member in group.members:
-                self._selectors[member].append(group.title)
+                self._groups.setdefault(member, []).append(group.title)
         self._allowed = Memo[tuple[str, str, str, str, Service], Rule]()
         self._decisions = Memo[tuple[AAssociateRQ, str], Decision]()
         self._rules: dict[tuple[str, str], list[Rule]] = {}
+        # By who asks, with those who are asked.
+        self._broad: dict[str, list[tuple[Rule, frozenset[str]]]] = {}
         for rule in config.rules:
+            if min(len(rule.from_), len(rule.to)) > MOST_PAIRED:
+                asked = frozenset(rule.to)
+                for selector in rule.from_:
+                    self._broad.setdefault(selector, []).append((rule, asked))
+                continue
             for pair in product(rule.from_, rule.to):
                 self._rules.setdefault(pair, []).append(rule)
 
@@ -70,15 +80,23 @@ class Policy:
 
     def selectors(self, ae: ApplicationEntity) -> list[str]:
         """What rules may mean it by: its name, network, the groups that it is a member of, "*"."""
-        return self._selectors.get(ae.name) or list(ae.selectors)
+        return [*ae.selectors, *self._groups.get(ae.name, ())]
 
     def rules(self, asking: ApplicationEntity, asked: ApplicationEntity) -> Iterator[Rule]:
         """The rules from one AE to another, in the order of the file."""
+        callers, callees = self.selectors(asking), self.selectors(asked)
         found = {
             rule.number: rule
-            for pair in product(self.selectors(asking), self.selectors(asked))
+            for pair in product(callers, callees)
             for rule in self._rules.get(pair, ())
         }
+        if self._broad:
+            found |= {
+                rule.number: rule
+                for selector in callers
+                for rule, those in self._broad.get(selector, ())
+                if not those.isdisjoint(callees)
+            }
         return (found[number] for number in sorted(found))
 
     def may(
@@ -246,8 +264,12 @@ class Policy:
         self, request: AAssociateRQ, archive: ApplicationEntity, open_moves: Collection[str]
     ) -> Shared | None:
         """Whom the relay's own title stands for while something is moved behind it; None = nobody."""
-        hidden = [ae for ae in self.config.aes if self.names.is_hidden(ae, archive.network)]
         reports = any(_is_commitment(c.abstract_syntax) for c in request.presentation_contexts)
+        aes = self.config.aes
+        if not reports:  # as for nearly all of them: there may be a hundred thousand
+            moving = self._places.keys() & open_moves
+            aes = tuple(aes[place] for place in sorted(map(self._places.__getitem__, moving)))
+        hidden = [ae for ae in aes if self.names.is_hidden(ae, archive.network)]
         candidates, reported = [], []
         for ae in hidden:
             moved = ae.name in open_moves
