@@ -104,7 +104,7 @@ def micro(setting: Setting) -> Iterator[Outcome]:
     ]
     cases += [case(f"decide-{n}", f"decide, {n} AEs and rules", partial(decide, n)) for n in counts]
     cases += [
-        case(f"read-{n}", f"a configuration of {n} AEs and rules read", partial(reading, n), 1, 3)
+        case(f"config-{n}", f"a configuration of {n} AEs and rules read", partial(reading, n), 1, 3)
         for n in counts
     ]
     chosen = [one for one in cases if setting.wants(one.key)]

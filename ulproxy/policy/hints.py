@@ -55,8 +55,10 @@ def while_moving(
     """That the C-STOREs of a C-MOVE would pass all the same."""
     if question.service not in (None, Service.STORE):
         return
+    aes = policy.config.aes if called else ()
+    callers = [caller for caller in aes if policy.may(caller, archive, Service.MOVE) is not None]
     listed = 0
-    for ae, caller in product(called, policy.config.aes):
+    for ae, caller in product(called, callers):
         found = policy.move_rule(caller, archive, policy.names.shown(ae, caller.network))
         if found is None or found[0] is not ae:
             continue
