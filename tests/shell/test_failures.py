@@ -132,9 +132,12 @@ async def test_each_operation_fails(tmp_path, monkeypatch, log, error):
 def break_sockets(patched: pytest.MonkeyPatch, server: Any, faults: Faults) -> None:
     accepted = server._accepted
 
-    async def connect_faulty(*args: Any) -> Any:
+    async def connecting(*args: Any) -> Any:
         faults.check("connect")
         return faults.socket(await connect(*args))
+
+    def connect_faulty(*args: Any) -> Any:
+        return asyncio.ensure_future(connecting(*args))
 
     def accepted_faulty(sock: socket.socket, network: str) -> None:
         accepted(faults.socket(sock), network)
