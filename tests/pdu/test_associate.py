@@ -12,6 +12,8 @@ from tests.pdu.samples import AC, AC_BODY, CT, EXPLICIT, IMPLICIT, RQ, RQ_BODY, 
 from tests.pdu.strategies import answers, requests
 from ulproxy.errors import RemoteProtocolError
 from ulproxy.pdu.associate import (
+    MAX_ITEMS,
+    MAX_SYNTAXES,
     AAssociateAC,
     AAssociateRQ,
     PresentationContextAC,
@@ -362,3 +364,26 @@ def test_what_is_long_is_written_anew(longer, remembered):
     request = dataclasses.replace(RQ, user_information=long)
     assert len(encode_rq(request)) == MAX_BYTES + longer
     assert (encode_rq(request) is encode_rq(request)) is remembered
+
+
+@pytest.mark.parametrize("more", [-1, 0, 1])
+def test_how_many_items_are_behind_each_other(more):
+    """MAX_ITEMS - 1, at, + 1; most of them are such as nobody knows."""
+    items = [APPLICATION, GOOD, *[sub(0x77)] * (MAX_ITEMS - 3 + more), USER]
+    if more > 0:
+        with pytest.raises(RemoteProtocolError, match=f"more than {MAX_ITEMS} items"):
+            decode_rq(rq(*items))
+    else:
+        assert len(decode_rq(rq(*items)).presentation_contexts) == 1
+
+
+@pytest.mark.parametrize("more", [-1, 0, 1])
+def test_how_many_transfer_syntaxes_a_context_may_have(more):
+    """MAX_SYNTAXES - 1, at, + 1."""
+    body = rq(APPLICATION, context(1, ABSTRACT, *[TRANSFER] * (MAX_SYNTAXES + more)), USER)
+    if more > 0:
+        with pytest.raises(RemoteProtocolError, match="more than"):
+            decode_rq(body)
+    else:
+        proposed = decode_rq(body).presentation_contexts[0]
+        assert len(proposed.transfer_syntaxes) == MAX_SYNTAXES + more

@@ -68,6 +68,13 @@ def test_a_request_of_another_sop_class_of_the_same_service(context_id, asked, s
     assert verdict.command == decoded(asked)
 
 
+@pytest.mark.parametrize("padding", [b"", b"\0", b" ", b"\0\0", b"  "])
+def test_the_same_sop_class_however_it_is_padded(padding):
+    asked = {**wire.find_rq(1), wire.AFFECTED_CLASS: wire.STUDY_FIND.encode() + padding}
+    asked[wire.AFFECTED_CLASS] += b"\0" * (len(asked[wire.AFFECTED_CLASS]) % 2)
+    assert isinstance(gate().judge(INBOUND, message(asked, FIND)), Pass)
+
+
 def test_another_service_may_be_one_that_a_rule_allows_too():
     """MOD1 may ask for `worklist` and for `other`."""
     asked = wire.find_rq(1, "1.2.3.4")
