@@ -11,12 +11,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from ulproxy.policy.endpoints import own_sources
+from ulproxy.policy.endpoints import Endpoint, own_sources
 from ulproxy.policy.model import ApplicationEntity, Audit, Group, Limits, Listener, Relay, Rule
 from ulproxy.policy.report import Report
 from ulproxy.policy.toml_lines import KeyPath
 from ulproxy.policy.values import listed, nearest, shown
 
+_EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104 (compared, not bound)
 _MISSPELT: Final = 0.82  # difflib's ratio: "insde" and "inside" have 0.91, "inside" and "side" 0.8
 
 
@@ -31,6 +32,7 @@ class Draft:
     groups: dict[int, Group] = field(default_factory=dict)
     rules: dict[int, Rule] = field(default_factory=dict)
     audit: Audit | None = None
+    metrics: Endpoint | None = None
     # What stands in entries with faults: it exists, and little else is known of it.
     vague_names: set[str] = field(default_factory=set)
     vague_networks: set[str] = field(default_factory=set)
@@ -46,6 +48,9 @@ def check(draft: Draft, report: Report) -> None:
     _check_networks(draft, report)
     _check_relay_alias(draft, report)
     _note_shadowing(draft, report)
+    if draft.metrics is not None and draft.metrics.host in _EVERYWHERE:
+        text = "is every address of this machine; write the one that the monitoring system calls"
+        report.note(("metrics", "bind"), text)
     if draft.relay is not None and not draft.relay.enforce:
         text = "rules are only observed: what they would refuse passes, and is logged"
         report.note(("relay", "enforce"), text)
@@ -56,11 +61,15 @@ def _check_binds(draft: Draft, report: Report) -> None:
         report.problem(
             ("listener",), "is missing; nobody can call without at least one [[listener]]"
         )
-    binds = []
-    for index, listener in draft.listeners.items():
-        port = listener.bind.port
-        hosts = own_sources(listener.bind) if port else None  # any free port is never the same
-        binds += [(("listener", index, "bind"), (host, port)) for host in hosts or ()]
+    places: list[tuple[KeyPath, Endpoint]] = [
+        (("listener", index, "bind"), listener.bind) for index, listener in draft.listeners.items()
+    ]
+    if draft.metrics is not None:
+        places.append((("metrics", "bind"), draft.metrics))
+    binds: list[tuple[KeyPath, object]] = []
+    for path, bind in places:
+        hosts = own_sources(bind) if bind.port else None  # any free port is never the same
+        binds += [(path, (host, bind.port)) for host in hosts or ()]
     _distinct(binds, "is where {} listens already; write another address or port", report)
 
 

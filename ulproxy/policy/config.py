@@ -109,6 +109,7 @@ def _config(text: str, base: Path, *, files: bool) -> Config:
         tuple(sorted(report.notes)),
         tuple(draft.groups.values()),
         draft.audit,
+        draft.metrics,
     )
 
 
@@ -166,7 +167,9 @@ class _Reader:
                 tls = self._resolved(table.tls)
                 file = None if table.file is None else self._base / table.file
                 self._draft.audit = Audit(file, table.syslog, table.on_full, tls)
-            case _:  # has faults, or is not built yet
+            case schema.MetricsTable():
+                self._draft.metrics = table.bind
+            case _:  # has faults
                 pass
 
     def _read_list(self, key: str, value: object) -> None:
@@ -195,9 +198,7 @@ class _Reader:
 
     def _refuse_unbuilt(self, path: KeyPath, entry: dict[str, Any]) -> None:
         for (table, key), text in schema.NOT_BUILT.items():
-            if table == path[0] and key is None:
-                self._report.problem(path, text)
-            elif table == path[0] and key in entry:
+            if table == path[0] and key in entry:
                 self._report.problem((*path, key), text)
 
     def _resolved(self, table: T | None) -> T | None:

@@ -117,3 +117,28 @@ def named_services(contexts: Iterable[PresentationContextRQ]) -> str:
     """What presentation contexts can be used for, in the words of the rules."""
     services = {s.value for c in contexts for s in possible_services(c.abstract_syntax)}
     return ", ".join(sorted(services))
+
+
+def covers(now: Decision, before: Decision) -> bool:
+    """Whether a decision lets through all that an earlier one did."""
+    match before, now:
+        case Answer(), Answer():
+            return True
+        case Forward(), Forward():
+            offered = {context.context_id for context in now.offered}
+            same = before.callee.name == now.callee.name
+            return same and offered >= {context.context_id for context in before.offered}
+        case Fan(), Fan():
+            return _all_covered(now.members, before.members)
+        case Shared(), Shared():
+            return _all_covered(now.candidates + now.reported, before.candidates + before.reported)
+        case _:
+            return False
+
+
+def _all_covered(now: tuple[Forward, ...], before: tuple[Forward, ...]) -> bool:
+    callees = {forward.callee.name: forward for forward in now}
+    return all(
+        forward.callee.name in callees and covers(callees[forward.callee.name], forward)
+        for forward in before
+    )

@@ -166,3 +166,4 @@ class Config:
     notes: tuple[Problem, ...]
     groups: tuple[Group, ...] = ()
     audit: Audit | None = None
+    metrics: Endpoint | None = None  # where they are served; None = nowhere

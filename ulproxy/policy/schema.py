@@ -108,10 +108,9 @@ LISTS: Final[dict[str, type[Table]]] = {
 }
 
 # The schema of these is read all the same, so that a file can be written ahead of the release that has them.
-NOT_BUILT: Final[dict[tuple[str, str | None], str]] = {
+NOT_BUILT: Final[dict[tuple[str, str], str]] = {
     ("rule", "deidentify"): "de-identification is not built yet in this release; remove this key "
     "only if data sets may cross as they are, else remove the rule",
-    ("metrics", None): "metrics are not built yet in this release; remove it",
 }
 
 _WRONG: Final = {

@@ -9,13 +9,15 @@ from ulproxy.policy.rules import Policy
 from ulproxy.relay.admission import Admission
 from ulproxy.relay.moves import Moves
 from ulproxy.relay.store import Commitments, MemoryCommitments
+from ulproxy.relay.tally import Tally
 
 
 @dataclass
 class Border:
     """The rules in force, which a reload replaces; the moves and associations that are open.
 
-    `clock` tells seconds; `audited` = each operation is reported; `full` says why everybody is refused.
+    `clock` tells seconds; `audited` = each operation is reported; `full` says why everybody is refused;
+    `tally` None = nothing is counted.
     """
 
     policy: Policy
@@ -25,3 +27,4 @@ class Border:
     clock: Callable[[], float] = lambda: 0.0
     audited: bool = False
     full: str = ""
+    tally: Tally | None = None

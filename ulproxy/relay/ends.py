@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -34,6 +34,7 @@ from ulproxy.relay.negotiate import onward_request
 from ulproxy.relay.operation import Auditor, described
 from ulproxy.relay.retrieval import Retrieval
 from ulproxy.relay.side import Leg, Side
+from ulproxy.relay.tally import Key, Outcome, Refusal, Tally, failed
 from ulproxy.relay.verdict import Context, Respond
 
 # Onward associations that one inbound association may have had opened, those that ended included.
@@ -53,6 +54,7 @@ class Failure(NamedTuple):
     source: int = AbortSource.SERVICE_PROVIDER
     reason: int = AbortReason.NOT_SPECIFIED
     blame: int | None = None
+    outcome: Outcome = Outcome.PROTOCOL
 
 
 class Ends:
@@ -69,6 +71,8 @@ class Ends:
         self.contexts: dict[int, Context] = {}
         self.windowed = False  # an Asynchronous Operations Window was accepted
         self.ended = False
+        self.tally = border.tally
+        self.asked = 0.0  # when, by the clock of the tally
         self.facts: dict[str, object] = {}  # for the log: who the AEs are, and by which rule
         self._asked: dict[str, object] = {}
         self._observed: dict[str, None] = {}
@@ -171,6 +175,8 @@ class Ends:
         facts = {**self.who(), "contexts": len(accepted), "proposed": len(proposed)}
         self.effects.append(Record("association established", facts))
         self.perform(self.inbound, self.inbound.association.accept(encode_ac(answer)))
+        if self.tally is not None:
+            self.tally.setup.add(self.tally.clock() - self.asked)
 
     def gate(self, caller: ApplicationEntity, callee: ApplicationEntity, group: str = "") -> Gate:
         """Who judges the messages between the caller and one AE."""
@@ -185,7 +191,8 @@ class Ends:
             border = self.border
             retrieval = Retrieval(self.policy, border.moves, self._attendance)
             auditor = Auditor(border.clock, self.effects.append) if border.audited else None
-            self._grounds = Grounds(self.policy, retrieval, border.commitments, auditor)
+            commitments = border.commitments
+            self._grounds = Grounds(self.policy, retrieval, commitments, auditor, self.tally)
         return self._grounds
 
     def refused(self, message: Message, status: Status, text: str, asked: str) -> Respond:
@@ -228,18 +235,30 @@ class Ends:
         """The caller is an archive that something is moved from."""
         self._attendance = self.border.moves.attend(archive.name)
 
-    def reject(self, rejection: Rejection, text: str) -> None:
+    def reject(self, rejection: Rejection, text: str, reason: Refusal) -> None:
         """Rejects the caller's association."""
-        self.end(text, rejection)
+        if self.tally is not None:
+            self.tally.refused(reason)
+        self.end(text, rejection, kind=Outcome.REJECTED)
         self.perform(self.inbound, self.inbound.association.reject(rejection))
 
+    def fail(self, failure: Failure, text: str) -> None:
+        """Rejects it for what has become of an AE, which the text says too."""
+        self.reject(failure.rejection, text, failed(failure.outcome))
+
     def end(
-        self, outcome: str, rejection: Rejection | None = None, *, warning: bool = True
+        self,
+        outcome: str,
+        rejection: Rejection | None = None,
+        *,
+        kind: Outcome,
+        warning: bool = True,
     ) -> None:
-        """The association is over; the first who says so knows why."""
+        """The association is over; the first who says so knows why, in words and what `kind` of end it is."""
         if self.ended:
             return
         self.ended = True
+        self._count_end(kind)
         for gate in self._gates:
             gate.close()
         for admitted in self._admitted.values():
@@ -248,6 +267,38 @@ class Ends:
         if self._attendance is not None:
             self.border.moves.leave(self._attendance)
         self.effects.append(self._record(outcome, rejection, warning=warning))
+
+    def count_leg(self, leg: Leg, kind: Outcome) -> None:
+        """An onward association is over; the first who says so knows how."""
+        if self.tally is not None and leg.outcome is None:
+            leg.outcome = kind
+            callee = leg.forward.callee
+            self.tally.add("associations", "onward", callee.network, kind.value)
+            self.tally.add("ae_associations", self.tally.ae(callee.name), "callee", kind.value)
+
+    def volumes(self, tally: Tally) -> Iterator[tuple[Key, int]]:
+        """What has come from each end and was passed on, and what of it from which AE."""
+        caller = str(self.facts.get("caller", ""))
+        yield from _volumes(self.inbound, "inbound", self.peer.network, tally.ae(caller))
+        for leg in self.legs:
+            yield from _volumes(leg, "onward", leg.forward.callee.network, tally.ae(leg.callee))
+
+    def _count_end(self, kind: Outcome) -> None:
+        tally, network = self.tally, self.peer.network
+        if tally is None:
+            return
+        if self.request is None:
+            tally.add("connections_without_association", network, kind.value)
+            return
+        tally.add("associations", "inbound", network, kind.value)
+        caller = tally.ae(str(self.facts.get("caller", "")))
+        tally.add("ae_associations", caller, "caller", kind.value)
+        if "would_be_refused" in self.facts:
+            tally.add("would_be_refused", "association")
+        for leg in self.legs:
+            self.count_leg(leg, kind)
+        for key, number in self.volumes(tally):
+            tally.add(*key, number=number)
 
     def observed(self, texts: tuple[str, ...]) -> None:
         """What the rules would have refused, if they were enforced."""
@@ -279,3 +330,9 @@ class Ends:
         facts["onward_messages"] = sum(leg.messages_passed for leg in self.legs)
         facts["onward_octets"] = sum(leg.octets_passed for leg in self.legs)
         return Record("association ended", facts, warning=warning)
+
+
+def _volumes(side: Side, end: str, network: str, ae: str) -> Iterator[tuple[Key, int]]:
+    yield ("messages", end, network), side.messages_passed
+    yield ("bytes", end, network), side.octets_passed
+    yield ("ae_bytes", ae), side.octets_passed

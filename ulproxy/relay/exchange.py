@@ -26,6 +26,7 @@ from ulproxy.pdu.types import AbortReason
 from ulproxy.pdu.writer import command_message, data_set_message
 from ulproxy.relay.effects import Effect, Record, SendData
 from ulproxy.relay.side import Blamed, Collected, Side
+from ulproxy.relay.tally import Tally
 from ulproxy.relay.verdict import Collect, Drop, Pass, Respond, Verdict, Wait
 
 # Answers of our own that wait while a data set is sent to the same peer; more, and it asks without end.
@@ -56,10 +57,11 @@ class Exchange:
     `held` are the sides of which nothing is looked at before their held message is judged again.
     """
 
-    def __init__(self, effects: list[Effect]) -> None:
+    def __init__(self, effects: list[Effect], tally: Tally | None = None) -> None:
         self.held: list[Side] = []
         self._judge: Judge = _nobody
         self._effects = effects
+        self._tally = tally
         self._recorded = 0
         self._parked: list[Parked] = []
 
@@ -263,11 +265,15 @@ class Exchange:
 
     def _refused(self, side: Side, message: Message, verdict: Respond) -> None:
         if verdict.text:
-            status = f"{verdict.command.unsigned(Element.STATUS):04X}H"
-            self._record("message refused", side, message, verdict.text, status=status)
+            status = verdict.command.unsigned(Element.STATUS)
+            if self._tally is not None:
+                self._tally.refused_with(status)
+            self._record("message refused", side, message, verdict.text, status=f"{status:04X}H")
 
     def _observed(self, side: Side, message: Message, verdict: Pass) -> None:
         if verdict.observed:
+            if self._tally is not None:
+                self._tally.add("would_be_refused", "message")
             self._record("message would be refused", side, message, verdict.observed)
 
     def _record(self, event: str, side: Side, message: Message, text: str, **more: object) -> None:

@@ -30,6 +30,7 @@ from ulproxy.relay.local import judge_own
 from ulproxy.relay.negotiate import several_answer
 from ulproxy.relay.query import Answered, Query
 from ulproxy.relay.side import Blamed, Leg
+from ulproxy.relay.tally import Outcome
 from ulproxy.relay.verdict import Collect, Drop, Pass, Respond, Verdict, Wait
 
 MAX_QUERIES: Final = 16  # at once; the caller is told to send one after the other
@@ -66,7 +67,7 @@ class FanOut(SeveralLegs):
         failure = None
         for member in self._members.values():
             if not self._call(member):
-                failure = Failure(member.failure, LOCAL_LIMIT_EXCEEDED)
+                failure = Failure(member.failure, LOCAL_LIMIT_EXCEEDED, outcome=Outcome.LIMIT)
         if failure is not None:
             self._candidates_changed(failure)
 
@@ -250,8 +251,9 @@ class FanOut(SeveralLegs):
             accepted = self._contexts(first.accepted)
             self._accept(several_answer(ends.request, accepted, self._told, self._refused))
         elif not any(member.connecting for member in self._members.values()):
-            failure = failure or Failure("no member accepts anything", NO_REASON)
-            ends.reject(failure.rejection, failure.text)
+            text, outcome = "no member accepts anything", Outcome.REJECTED
+            failure = failure or Failure(text, NO_REASON, outcome=outcome)
+            ends.fail(failure, failure.text)
             ends.abort_legs(failure.source, failure.reason)
 
     def _contexts(self, first: dict[int, str]) -> dict[int, str]:

@@ -29,6 +29,7 @@ from ulproxy.relay.effects import End, Operation
 from ulproxy.relay.operation import Auditor, OpenOperation, described
 from ulproxy.relay.retrieval import Changes, Retrieval
 from ulproxy.relay.store import Commitments, OpenMove
+from ulproxy.relay.tally import Operations, Tally, status_class
 from ulproxy.relay.verdict import Context, Drop, Pass, Respond, Titles, Verdict, Wait
 
 # Message IDs have 16 bits; a peer that has this many unanswered does not wait for answers at all.
@@ -46,6 +47,7 @@ _C_MOVE_RQ: Final = int(CommandField.C_MOVE_RQ)
 _N_ACTION_RQ: Final = int(CommandField.N_ACTION_RQ)
 _C_CANCEL_RQ: Final = int(CommandField.C_CANCEL_RQ)
 _ERROR_COMMENT: Final = int(Element.ERROR_COMMENT)
+_STATUS: Final = int(Element.STATUS)
 _SOP_CLASSES: Final = (
     int(Element.AFFECTED_SOP_CLASS_UID),
     int(Element.REQUESTED_SOP_CLASS_UID),
@@ -61,6 +63,7 @@ class Grounds(NamedTuple):
     retrieval: Retrieval
     commitments: Commitments
     auditor: Auditor | None = None
+    tally: Tally | None = None
 
 
 class Gate:
@@ -78,11 +81,12 @@ class Gate:
         contexts: dict[int, Context],
         group: str = "",
     ) -> None:
-        self._policy, self._retrieval, self._commitments, self._auditor = grounds
+        self._policy, self._retrieval, self._commitments, self._auditor, self._tally = grounds
         self._contexts = contexts
         self._ae = {_INBOUND: caller, _ONWARD: callee}
         self._group = group
         self._allowed: dict[tuple[End, str, int], Rule | None] = {}
+        self._counted: dict[tuple[int, int], Operations] = {}
         self._crosses = caller.network != callee.network
         self._outstanding: dict[End, list[OpenOperation]] = {_INBOUND: [], _ONWARD: []}
 
@@ -183,7 +187,22 @@ class Gate:
         if self._auditor is not None:
             began = self._auditor.clock()
             operation.audited = self._audited(sender, message, began, rule, move)
+        if self._tally is not None:
+            operation.counted = self._of(self._tally, message)
+            operation.counted.requests += 1
+            operation.began = self._tally.clock()
         return operation
+
+    def _of(self, tally: Tally, message: Message) -> Operations:
+        """Where it is counted; looked for once for each kind of message."""
+        key = message.context_id, message.command.request
+        counted = self._counted.get(key)
+        if counted is None:
+            context = self._contexts[message.context_id]
+            counted = tally.of(context.abstract_syntax, message.command.request)
+            if message.command.request in _REQUESTS:  # as in `_rule`
+                self._counted[key] = counted
+        return counted
 
     def _rule(self, sender: End, abstract_syntax: str, request: int) -> Rule | None:
         """Asks the rules once for each kind of message: they are the same for the whole association."""
@@ -226,6 +245,10 @@ class Gate:
         if self._auditor is not None:
             asked = self._audited(sender, message, self._auditor.clock(), None, None)
             self._auditor.refused(replace(asked, status=int(status), refused=text))
+        if self._tally is not None:
+            counted = self._of(self._tally, message)
+            counted.requests += 1
+            counted.answered("refused")
         return Respond(response(message.command, status), text)
 
     def _audited(
@@ -307,6 +330,8 @@ class Gate:
             self._retrieval.close(operation.move, cut=cut)
         if self._auditor is not None:
             self._auditor.ended(operation, final)
+        if self._tally is not None:
+            _count(operation, final, self._tally.clock())
 
     def _sub_operation(self, sender: End, command: CommandSet, changes: Changes) -> bool:
         """Whether an operation that passed causes this C-STORE-RQ; sets Move Originator back."""
@@ -317,6 +342,19 @@ class Gate:
         self._retrieval.set_originator(archive, receiver, command, moves, changes)
         asked = self._outstanding[_other(sender)]
         return bool(moves or (asked and any(operation.retrieves for operation in asked)))
+
+
+def _count(operation: OpenOperation, final: CommandSet | None, now: float) -> None:
+    counted = operation.counted
+    if counted is None:
+        raise AssertionError("an operation that is counted from its beginning")
+    if operation.matches:
+        counted.answered("pending", operation.matches)
+    if final is None:
+        counted.answered("none")
+    else:
+        counted.answered(status_class(final.unsigned(_STATUS)))
+        counted.durations.add(now - operation.began)
 
 
 def _sop_class(command: CommandSet, element: int) -> str:

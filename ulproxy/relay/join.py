@@ -32,7 +32,7 @@ from ulproxy.pdu.types import (
     AbortSource,
     Rejection,
 )
-from ulproxy.policy.decision import Answer, Decision, Fan, Forward, Peer, Reject, Shared
+from ulproxy.policy.decision import Answer, Fan, Forward, Peer, Reject, Shared, covers
 from ulproxy.policy.rules import Policy
 from ulproxy.relay.border import Border
 from ulproxy.relay.conduct import Conduct
@@ -45,6 +45,7 @@ from ulproxy.relay.shared import ByMessage
 from ulproxy.relay.side import Blamed, Leg, Side
 from ulproxy.relay.sniff import spoken
 from ulproxy.relay.straight import Straight
+from ulproxy.relay.tally import Key, Outcome, Refusal, Tally, decided
 
 _REASONS: Final = frozenset(AbortReason)
 _UNREACHABLE: Final = TEMPORARY_CONGESTION
@@ -59,7 +60,7 @@ class Join:
         self._ends = Ends(border, peer)
         self._inbound = self._ends.inbound
         self._conduct: Conduct | None = None
-        self._exchange = Exchange(self._ends.effects)
+        self._exchange = Exchange(self._ends.effects, border.tally)
         self._decision: Answer | Fan | Forward | Shared | None = None
         self._moving = frozenset[str]()  # where the caller, an archive, had been asked to move to
         self._waits = False
@@ -88,10 +89,13 @@ class Join:
         """This end's connection is gone, or could not be opened; `text` says how, for the log."""
         side = self._ends.side(end)
         if side.association.state is State.Sta2:
-            self._ends.end("closed without asking for an association", warning=False)
+            text = "closed without asking for an association"
+            self._ends.end(text, kind=Outcome.LOST, warning=False)
+        connecting = side.association.state is State.Sta4
+        kind = Outcome.UNREACHABLE if connecting else Outcome.LOST
         for output in side.association.transport_closed():
             if isinstance(output, PAbortIndication):
-                self._failed(side, Failure(text, _UNREACHABLE))
+                self._failed(side, Failure(text, _UNREACHABLE, outcome=kind))
             else:
                 self._apply(side, (output,))
         return self._settled()
@@ -101,14 +105,14 @@ class Join:
         side = self._ends.side(end)
         if timer is Timer.ARTIM:
             if side.association.state is State.Sta2:
-                self._ends.end("no A-ASSOCIATE-RQ in time")
+                self._ends.end("no A-ASSOCIATE-RQ in time", kind=Outcome.TIMEOUT)
             self._apply(side, side.association.artim_expired())
         elif timer is Timer.PATIENCE:
             if not self.ended:  # which may have come while the caller's connection is still open
                 self._conducting.impatient()
         elif timer is Timer.CONNECT:
             text = "no answer to the A-ASSOCIATE-RQ in time"
-            self._failed(side, Failure(text, _UNREACHABLE, blame=AbortReason.NOT_SPECIFIED))
+            self._failed(side, _overdue(text))
         else:
             self._took_too_long(side, timer)
         return self._settled()
@@ -130,7 +134,7 @@ class Join:
         """Ends the association at once; an end that has nothing to be told any more is closed."""
         sides = (self._inbound, *self._ends.legs)
         silent = [side for side in sides if side.association.state in (State.Sta2, State.Sta13)]
-        self._abort_all(text, warning=self.asked)
+        self._abort_all(text, Outcome.STOPPED, warning=self.asked)
         for side in silent:
             self._ends.cut(side)
         return self._settled()
@@ -138,7 +142,7 @@ class Join:
     def abandon(self) -> list[Effect]:
         """Gives back what the association counts for, whatever state a bug has left it in."""
         self._ends.effects.clear()
-        self._ends.end("internal error")
+        self._ends.end("internal error", kind=Outcome.INTERNAL)
         for side in (self._inbound, *self._ends.legs):
             side.association.transport_closed()  # by the shell
         self._border.moves.waiting -= self._waits
@@ -185,13 +189,17 @@ class Join:
         """Whether this end may say more before it is answered; with an asynchronous window it always may."""
         return self._ends.windowed or self._ends.side(end).unfinished
 
+    def volumes(self, tally: Tally) -> Iterable[tuple[Key, int]]:
+        """See `Ends`; nothing where it is counted already."""
+        return () if self.ended else self._ends.volumes(tally)
+
     def would_be_refused(self, policy: Policy) -> bool:
         """Whether an open association would not be let through now by these rules."""
         request, before = self._ends.request, self._decision
         if request is None or before is None or self.ended:
             return False
         now = policy.decide(request, self._peer, lambda _: self._moving)
-        return not _covers(now, before)
+        return not covers(now, before)
 
     def _indicated(self, side: Side, outputs: Iterator[Output]) -> None:
         for output in outputs:
@@ -254,14 +262,17 @@ class Join:
         """Decides once, on the policy of this moment, which then holds for the whole association."""
         ends, border = self._ends, self._border
         ends.request, ends.policy = request, border.policy
+        if ends.tally is not None:
+            ends.asked = ends.tally.clock()
         decision = border.policy.decide(request, self._peer, self._moving_to)
         if isinstance(decision, Reject):
-            ends.reject(decision.rejection, decision.text)
+            ends.reject(decision.rejection, decision.text, decided(decision.rejection))
             return
         self._decision = decision
         callee = decision.callee if isinstance(decision, Forward) else None
         if text := border.full or ends.admit(decision.caller, callee):
-            ends.reject(LOCAL_LIMIT_EXCEEDED, text)
+            reason = Refusal.AUDIT if border.full else Refusal.LIMIT
+            ends.reject(LOCAL_LIMIT_EXCEEDED, text, reason)
             return
         if self._moving:
             ends.attend(decision.caller)
@@ -299,7 +310,7 @@ class Join:
         if isinstance(answer, Rejection):
             legal = answer if answer.legal else NO_REASON_TRANSIENT_ACSE
             text = f"rejected by the AE with {tuple(answer)}"
-            self._conducting.failed(leg, Failure(text, legal))
+            self._conducting.failed(leg, Failure(text, legal, outcome=Outcome.REJECTED))
         else:
             self._conducting.answered(leg, answer)
 
@@ -317,13 +328,15 @@ class Join:
             source = AbortSource.SERVICE_USER
         elif output.source == AbortSource.SERVICE_PROVIDER and output.reason in _REASONS:
             reason = AbortReason(output.reason)
-        self._failed(side, Failure(text, _UNREACHABLE, source, reason))
+        failure = Failure(text, _UNREACHABLE, source, reason, outcome=Outcome.ABORTED)
+        self._failed(side, failure)
 
     def _p_aborted(self, side: Side, output: PAbortIndication) -> None:
         """The peer broke the protocol and has been told so; `lost` takes the other case."""
         text = "" if output.fault is None else output.fault.text
         if self._ends.request is None:
-            self._ends.end(f"no A-ASSOCIATE-RQ: {spoken(self._first)}: {text}")
+            text = f"no A-ASSOCIATE-RQ: {spoken(self._first)}: {text}"
+            self._ends.end(text, kind=Outcome.PROTOCOL)
             return
         rejection = _UNREACHABLE
         if self._inbound.association.state is State.Sta3:
@@ -352,46 +365,26 @@ class Join:
     def _took_too_long(self, side: Side, timer: Timer) -> None:
         text = EXPIRED[timer].format(side.name)
         if timer is Timer.IDLE or side is self._inbound:
-            self._abort_all(text)
+            self._abort_all(text, Outcome.TIMEOUT)
         else:
-            self._failed(side, Failure(text, _UNREACHABLE, blame=AbortReason.NOT_SPECIFIED))
+            self._failed(side, _overdue(text))
 
     def _failed(self, side: Side, failure: Failure) -> None:
         """This end is no more."""
         if isinstance(side, Leg):
             self._to_conduct(lambda: self._conducting.failed(side, failure))
             return
-        self._ends.end(failure.text)
+        self._ends.end(failure.text, kind=failure.outcome)
         if failure.blame is not None:
             self._ends.abort(side, AbortSource.SERVICE_PROVIDER, failure.blame)
         self._ends.abort_legs(failure.source, failure.reason)
 
-    def _abort_all(self, text: str, *, warning: bool = True) -> None:
-        self._ends.end(text, warning=warning)
+    def _abort_all(self, text: str, kind: Outcome, *, warning: bool = True) -> None:
+        self._ends.end(text, kind=kind, warning=warning)
         self._ends.abort(self._inbound, *PROVIDER)
         self._ends.abort_legs(*PROVIDER)
 
 
-def _covers(now: Decision, before: Decision) -> bool:
-    """Whether a decision lets through all that an earlier one did."""
-    match before, now:
-        case Answer(), Answer():
-            return True
-        case Forward(), Forward():
-            offered = {context.context_id for context in now.offered}
-            same = before.callee.name == now.callee.name
-            return same and offered >= {context.context_id for context in before.offered}
-        case Fan(), Fan():
-            return _all_covered(now.members, before.members)
-        case Shared(), Shared():
-            return _all_covered(now.candidates + now.reported, before.candidates + before.reported)
-        case _:
-            return False
-
-
-def _all_covered(now: tuple[Forward, ...], before: tuple[Forward, ...]) -> bool:
-    callees = {forward.callee.name: forward for forward in now}
-    return all(
-        forward.callee.name in callees and _covers(callees[forward.callee.name], forward)
-        for forward in before
-    )
+def _overdue(text: str) -> Failure:
+    blame = AbortReason.NOT_SPECIFIED
+    return Failure(text, _UNREACHABLE, blame=blame, outcome=Outcome.TIMEOUT)

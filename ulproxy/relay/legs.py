@@ -21,6 +21,7 @@ from ulproxy.relay.exchange import Exchange
 from ulproxy.relay.gate import Gate
 from ulproxy.relay.negotiate import accepted_of, least, onward_request, restricted
 from ulproxy.relay.side import Leg, Side
+from ulproxy.relay.tally import Outcome
 from ulproxy.relay.verdict import Drop, Hold, Verdict
 
 _AWAITING: Final = State.Sta3  # the caller waits for an answer to its A-ASSOCIATE-RQ
@@ -173,6 +174,7 @@ class SeveralLegs(Conduct):
     def failed(self, leg: Leg, failure: Failure) -> None:
         """One of several: it is for those who inherit to say whether the others go on."""
         ends, member = self._ends, self._members[leg.callee]
+        ends.count_leg(leg, failure.outcome)
         waits = ends.inbound.association.state is _AWAITING
         if failure.blame is not None:
             ends.abort(leg, AbortSource.SERVICE_PROVIDER, failure.blame)
@@ -201,6 +203,7 @@ class SeveralLegs(Conduct):
             return
         self._ends.perform(side, side.association.respond_release())
         self._ends.left(side)
+        self._ends.count_leg(side, Outcome.RELEASED)
         member = self._members[side.callee]
         if not collision and member.leg is side:
             member.leg, member.accepted, member.failure = None, None, "released by the AE"
@@ -209,6 +212,7 @@ class SeveralLegs(Conduct):
     def released(self, side: Side) -> None:
         """A leg has answered ours."""
         leg = self._ends.legs[side.end.number - 1]
+        self._ends.count_leg(leg, Outcome.RELEASED)
         if leg.messages.under_way:
             self._give_up(Failure("released within a message", NO_REASON_TRANSIENT_ACSE))
         self._left(leg)
@@ -280,11 +284,12 @@ class SeveralLegs(Conduct):
                 if not self._call(member):
                     self._joined()
         if not self._leaving and inbound.association.state is State.Sta8:
-            self._ends.end("released, asked by the inbound end", warning=False)
+            text = "released, asked by the inbound end"
+            self._ends.end(text, kind=Outcome.RELEASED, warning=False)
             self._ends.perform(inbound, inbound.association.respond_release())
 
     def _give_up(self, failure: Failure) -> None:
         """Ends the whole: what is lost cannot be answered for."""
-        self._ends.end(failure.text)
+        self._ends.end(failure.text, kind=failure.outcome)
         self._ends.abort(self._ends.inbound, failure.source, failure.reason)
         self._ends.abort_legs(failure.source, failure.reason)

@@ -11,6 +11,7 @@ from ulproxy.relay.conduct import Conduct
 from ulproxy.relay.ends import Ends
 from ulproxy.relay.negotiate import own_answer
 from ulproxy.relay.side import Side
+from ulproxy.relay.tally import Outcome
 from ulproxy.relay.verdict import Drop, Respond, Verdict
 
 _C_CANCEL_RQ: Final = int(CommandField.C_CANCEL_RQ)
@@ -55,5 +56,5 @@ class Local(Conduct):
     def release_asked(self, side: Side, *, collision: bool) -> None:
         """Releases: there is nobody else to ask."""
         del collision
-        self._ends.end("released", warning=False)
+        self._ends.end("released", kind=Outcome.RELEASED, warning=False)
         self._ends.perform(side, side.association.respond_release())

@@ -187,7 +187,8 @@ class _Archive:
 class Moves:
     """The open C-MOVEs of a relay. A peer can open thousands, so none is looked for among all.
 
-    `waiting` counts the C-MOVEs that wait for another one to end; `stirred` = one has ended since.
+    `waiting` counts the C-MOVEs that wait for another one to end; `stirred` = one has ended since; `own`
+    those that this process has opened and not closed.
     """
 
     def __init__(self, store: Store = _ALONE) -> None:
@@ -195,6 +196,7 @@ class Moves:
         self._archives: dict[str, _Archive] = {}
         self.waiting = 0
         self.stirred = False
+        self.own = 0
 
     def catch_up(self) -> None:
         """Takes in what other processes have done."""
@@ -244,6 +246,7 @@ class Moves:
                 move = replace(wanted, onward_message_id=onward)
             self._remember(move)
             self._store.add(move)
+        self.own += 1
         return move
 
     def close(self, move: OpenMove, *, cut: bool = False) -> None:
@@ -252,6 +255,7 @@ class Moves:
         if known is not None and move in known.open:
             self._end(Ended(move, cut, self._store.remove(move, cut=cut)))
             self._look_elsewhere(move.archive, known)
+            self.own -= 1
 
     def _archive(self, name: str) -> _Archive:
         known = self._archives.get(name)

@@ -10,6 +10,7 @@ from ulproxy.dimse.command import CommandSet, Element
 from ulproxy.dimse.services import service_of
 from ulproxy.relay.effects import Operation, printable
 from ulproxy.relay.store import OpenMove
+from ulproxy.relay.tally import Operations
 
 _COUNTS: Final = (
     Element.NUMBER_OF_COMPLETED_SUB_OPERATIONS,
@@ -23,7 +24,9 @@ class OpenOperation:
 
     __slots__ = (
         "audited",
+        "began",
         "cancelled",
+        "counted",
         "matches",
         "message_id",
         "move",
@@ -50,6 +53,8 @@ class OpenOperation:
         self.octets = 0
         self.matches = 0
         self.audited: Operation | None = None  # how it began, where somebody wants to know
+        self.counted: Operations | None = None  # likewise, and when by the clock of the tally
+        self.began = 0.0
 
     def answered_by(self, response: CommandSet) -> bool:
         """Whether a response of the AE that was asked is one to this request."""

@@ -30,6 +30,7 @@ from ulproxy.relay.legs import Member, SeveralLegs
 from ulproxy.relay.local import judge_own
 from ulproxy.relay.negotiate import least, several_answer
 from ulproxy.relay.side import Blamed, Leg, Side
+from ulproxy.relay.tally import Outcome
 from ulproxy.relay.verdict import Collect, Hold, Pass, Respond, Verdict
 
 # AEs that are asked at once what they accept; what others accept shows when something comes for them.
@@ -66,7 +67,8 @@ class ByMessage(SeveralLegs):
         self._title = ends.policy.names.relay_title
         self._impatient = False
         self._awaited: Member | None = None  # whom the held message is for
-        self._last_failure = Failure("nobody could be called", TEMPORARY_CONGESTION)
+        text, outcome = "nobody could be called", Outcome.UNREACHABLE
+        self._last_failure = Failure(text, TEMPORARY_CONGESTION, outcome=outcome)
         self._probed: dict[str, Probed] = {}
         self._waiting_reports: list[tuple[Member, Report]] = []
 
@@ -96,7 +98,7 @@ class ByMessage(SeveralLegs):
             self._ends.effects.append(StartTimer(End.INBOUND, Timer.PATIENCE))
             return True
         member.tries = 0
-        self._last_failure = Failure(text, LOCAL_LIMIT_EXCEEDED)
+        self._last_failure = Failure(text, LOCAL_LIMIT_EXCEEDED, outcome=Outcome.LIMIT)
         return super()._limited(member, text)
 
     def _try_again(self) -> None:
@@ -271,7 +273,7 @@ class ByMessage(SeveralLegs):
             return
         accepted = self._accepted(answers) | self._reports()
         if not accepted and not self._probed:
-            ends.reject(self._last_failure.rejection, self._last_failure.text)
+            ends.fail(self._last_failure, self._last_failure.text)
             ends.abort_legs(self._last_failure.source, self._last_failure.reason)
             return
         for member in self._connecting:

@@ -16,6 +16,7 @@ from ulproxy.pdu.fsm import Role
 from ulproxy.policy.decision import Forward
 from ulproxy.relay.effects import End
 from ulproxy.relay.operation import OpenOperation
+from ulproxy.relay.tally import Outcome
 
 
 class Blamed(RemoteProtocolError):  # noqa: N818 (it is the side that is)
@@ -96,12 +97,13 @@ class Side:
 class Leg(Side):
     """An association that we asked an AE for: what we proposed to it, on what grounds."""
 
-    __slots__ = ("forward", "proposed")
+    __slots__ = ("forward", "outcome", "proposed")
 
     def __init__(self, end: End, forward: Forward, proposed: AAssociateRQ) -> None:
         super().__init__(end)
         self.forward = forward
         self.proposed = proposed
+        self.outcome: Outcome | None = None  # once that is counted
 
     @property
     def callee(self) -> str:

@@ -12,6 +12,7 @@ from ulproxy.relay.conduct import Conduct
 from ulproxy.relay.ends import PROVIDER, Ends, Failure
 from ulproxy.relay.negotiate import inbound_answer
 from ulproxy.relay.side import Leg, Side
+from ulproxy.relay.tally import Outcome
 from ulproxy.relay.verdict import Verdict
 
 
@@ -56,12 +57,12 @@ class Straight(Conduct):
     def failed(self, leg: Leg, failure: Failure) -> None:
         """The caller that still waits is rejected, whoever stands is aborted."""
         ends = self._ends
+        ends.count_leg(leg, failure.outcome)
         waits = ends.inbound.association.state is State.Sta3
         if waits:
-            name = self._forward.callee.name
-            ends.reject(failure.rejection, f"AE {name}: {failure.text}")
+            ends.fail(failure, f"AE {self._forward.callee.name}: {failure.text}")
         else:
-            ends.end(failure.text)
+            ends.end(failure.text, kind=failure.outcome)
         if failure.blame is not None:
             ends.abort(leg, AbortSource.SERVICE_PROVIDER, failure.blame)
         if not waits:
@@ -77,7 +78,8 @@ class Straight(Conduct):
         if not collision:
             ends.release(other)
             return
-        ends.end("released, asked by both ends", warning=False)
+        text = "released, asked by both ends"
+        ends.end(text, kind=Outcome.RELEASED, warning=False)
         ends.perform(other, other.association.respond_release())
         if side.association.state is State.Sta9:  # the requestor answers first
             ends.perform(side, side.association.respond_release())
@@ -89,10 +91,11 @@ class Straight(Conduct):
             ends.perform(side, side.association.respond_release())
         elif other.association.state is State.Sta8:
             if side.messages.under_way:
-                ends.end("released within a message")
+                ends.end("released within a message", kind=Outcome.PROTOCOL)
                 ends.abort(other, *PROVIDER)
             else:
-                ends.end(f"released, asked by the {other.name} end", warning=False)
+                text = f"released, asked by the {other.name} end"
+                ends.end(text, kind=Outcome.RELEASED, warning=False)
                 ends.perform(other, other.association.respond_release())
 
     def _other(self, side: Side) -> Side:

@@ -126,6 +126,12 @@ class Audit:
         for closing in self._left:
             closing.join(LAST_WRITES + LAST_WORDS)
 
+    @property
+    def waiting(self) -> dict[str, int]:
+        """How many records are not on their disk yet: of the `file`, of the `syslog` queue."""
+        ways = {"file": self._ways.file, "syslog": self._ways.queue}
+        return {name: outlet.waiting for name, outlet in ways.items() if outlet is not None}
+
     def record(self, source: Source, record: Record) -> None:
         """What a session logs."""
         if self._trail is not None:

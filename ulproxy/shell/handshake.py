@@ -89,4 +89,6 @@ class Handshake:
         say(self.arrival.log.warning, "connection ended", **facts)
         record = Record("connection ended", facts, warning=True)
         self._reception.audit.record(self.arrival.origin, record)
+        if (tally := self._reception.border.tally) is not None:
+            tally.add("connections_without_association", self.arrival.network, "tls")
         self._reception.failed(self)

@@ -61,6 +61,11 @@ class Outlet:
         self._thread = threading.Thread(target=self._run, name=f"writer of {what}", daemon=True)
         self._thread.start()
 
+    @property
+    def waiting(self) -> int:
+        """How many records are not written yet."""
+        return len(self._new) + len(self._taken)
+
     def put(self, record: bytes) -> None:
         """Record this; never waits."""
         with self._condition:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,8 @@ from ulproxy.errors import ConfigError
 from ulproxy.policy.config import load
 from ulproxy.policy.model import Config
 from ulproxy.policy.rules import Policy
+from ulproxy.shell import notify
+from ulproxy.shell.metrics import Metrics
 from ulproxy.shell.ports import Ports
 from ulproxy.shell.sessions import Sessions
 from ulproxy.shell.state import State
@@ -38,6 +41,7 @@ class Server(Sessions):
         self._announce = announce
         self._log = logger()
         self._quiet_until = -math.inf  # about descriptors
+        self._serving = False
 
     async def serve(self, drain: float | None) -> None:
         """Listens, until SIGTERM or SIGINT; then open associations finish, within `drain` seconds.
@@ -46,17 +50,37 @@ class Server(Sessions):
         """
         config = self.border.policy.config
         self._ports = Ports(self.loop, self._accepted, self._exhausted, self._announce)
-        self._ports.listen(config.listeners)
+        self._metrics = Metrics(self.loop, self)
+        self._metrics.move(config, lambda: self._ports.listen(config.listeners))
         for number in (signal.SIGTERM, signal.SIGINT):
             self.loop.add_signal_handler(number, self._stop, number)
         self.loop.add_signal_handler(signal.SIGHUP, self.reload)
         self.audit.start(config)
         self._say("started", config)
         self._ports.start()
+        self._serving = True
+        notify.ready()
         await self._stopping.wait()
+        notify.stopping()
         self._ports.close()
         await self._drain(drain)
         self.audit.close()
+        self._metrics.close()
+
+    @property
+    def config(self) -> Config:
+        """What is in force."""
+        return self.border.policy.config
+
+    def unready(self) -> str:
+        """See `Watched`."""
+        if self._stopping.is_set():
+            return "the relay stops"
+        return "" if self._serving else "the relay starts"
+
+    def processes(self) -> list[int]:
+        """See `Watched`."""
+        return [os.getpid()]
 
     def _exhausted(self, error: OSError) -> None:
         """Several times a second, as long as it lasts."""
@@ -79,7 +103,7 @@ class Server(Sessions):
         try:
             config = load(self._path)
             contexts = Contexts(config)
-            self._ports.move(config.listeners)
+            self._metrics.move(config, lambda: self._ports.move(config.listeners))
         except ConfigError as error:
             for problem in error.problems:
                 say(
@@ -89,18 +113,23 @@ class Server(Sessions):
                     key=problem.key,
                     why=problem.text,
                 )
-            self.audit.refuse_reload(str(error))
+            self._refused(str(error))
             return
         except OSError as error:
             say(self._log.error, "reload refused", why=error.strerror)
-            self.audit.refuse_reload(str(error.strerror))
+            self._refused(str(error.strerror))
             return
         if config.relay.state != self.border.policy.config.relay.state:
             say(self._log.warning, "state is used from the next start on", file=str(self._path))
         associations = self.border.admission.total
         self._say("reloaded", config, associations=associations)
         self.audit.reload(config)
+        self._metrics.reloaded(done=True)
         self._apply(config, contexts)
+
+    def _refused(self, why: str) -> None:
+        self.audit.refuse_reload(why)
+        self._metrics.reloaded(done=False)
 
     def _stop(self, number: signal.Signals) -> None:
         if self._stopping.is_set():

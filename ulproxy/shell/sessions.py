@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,6 +15,7 @@ from ulproxy.policy.rules import Policy
 from ulproxy.relay.admission import Admission, Counts
 from ulproxy.relay.border import Border
 from ulproxy.relay.moves import Moves
+from ulproxy.relay.tally import Sample, Tally
 from ulproxy.shell.arrival import arrived
 from ulproxy.shell.audit import Audit
 from ulproxy.shell.handshake import Handshake
@@ -58,6 +60,7 @@ class Sessions:
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.border = Border(policy, clock=self.loop.time)
+        self._keep_tally(policy.config)
         if state is not None:
             self.border.moves = Moves(state.moves)
             self.border.commitments = state.commitments
@@ -157,10 +160,43 @@ class Sessions:
         """New associations follow this; those that are open too, if it says so."""
         self.tls = contexts
         self.border.policy = policy = Policy(config)
+        self._keep_tally(config)
         if config.relay.on_revoke == "abort":
             for session in list(self._sessions):
                 if session.join.would_be_refused(policy):
                     session.shutdown("refused by the rules since a reload")
+
+    def _keep_tally(self, config: Config) -> None:
+        """Begins to count, goes on with it, or leaves it."""
+        border, names = self.border, (ae.name for ae in config.aes)
+        if config.metrics is None:
+            border.tally = None
+        elif border.tally is None:
+            border.tally = Tally(time.monotonic, names)
+        else:
+            border.tally.know(names)
+
+    def sample(self) -> Sample:
+        """What is counted, what open associations have passed on so far included."""
+        border, tally = self.border, self.border.tally
+        if tally is None:
+            return {}
+        sample = tally.sample()
+        for session in self._sessions:
+            for key, number in session.join.volumes(tally):
+                sample[key] = sample.get(key, 0) + number
+        queues: Sample = {("audit_queue", of): n for of, n in self.audit.waiting.items()}
+        return {
+            **sample,
+            **queues,
+            ("workers",): 1,
+            ("connections_open",): len(self._sessions) + len(self._handshakes),
+            ("connections_pending",): self._pending.total,
+            ("associations_open",): border.admission.total,
+            ("moves_open",): border.moves.own,
+            ("moves_waiting",): border.moves.waiting,
+            ("audit_stopped",): bool(border.full),
+        }
 
     async def _drain(self, seconds: float | None) -> None:
         """Open associations finish, within so many seconds, unless somebody is in a hurry."""

@@ -19,6 +19,7 @@ from ulproxy.policy.model import Config
 from ulproxy.policy.rules import Policy
 from ulproxy.shell.channel import MAX_MESSAGE, Channel
 from ulproxy.shell.handshake import Handshake
+from ulproxy.shell.metrics import Showing
 from ulproxy.shell.session import Session
 from ulproxy.shell.sessions import Company, Sessions
 from ulproxy.shell.signs import BEAT, Signs
@@ -50,6 +51,7 @@ class Task:
     company: Company
     drain: float | None
     reports: bool
+    show: Callable[[bytes], None] = lambda _numbers: None  # to the supervisor
 
 
 class _Prepared(NamedTuple):
@@ -71,6 +73,7 @@ class Worker(Sessions):
         self._taken = 0
         self._prepared: _Prepared | None = None
         self._log = logger()
+        self._showing = Showing(self.loop, self.sample, task.show)
 
     async def serve(self, sock: socket.socket) -> None:
         """`sock` is this worker's end of its channel."""
@@ -78,11 +81,19 @@ class Worker(Sessions):
         self._channel = Channel(self.loop, sock, self._told, self._abandoned)
         self._turn()
         self._channel.send(READY)
+        self._show()
         await self._stopping.wait()
         await self._drain(self._task.drain)
         self.audit.close(reports=False)
         self._turning.cancel()
+        self._showing.stop()
         self._channel.close()
+
+    def _show(self) -> None:
+        if self.border.tally is None:
+            self._showing.stop()
+        else:
+            self._showing.start()
 
     def changed(self, session: Session) -> None:
         """See `Sessions`."""
@@ -153,3 +164,4 @@ class Worker(Sessions):
             self._prepared = None
             self.audit.reload(config, reports=reports)
             self._apply(config, tls)
+            self._show()

@@ -34,11 +34,12 @@ from ulproxy.policy.model import Config, Listener
 from ulproxy.policy.rules import Policy
 from ulproxy.relay.admission import ALL
 from ulproxy.relay.border import Border
-from ulproxy.shell import worker
+from ulproxy.shell import notify, worker
 from ulproxy.shell.audit import Audit
 from ulproxy.shell.channel import MAX_MESSAGE
 from ulproxy.shell.counts import SharedCounts
 from ulproxy.shell.crew import Crew, Member, Untaken
+from ulproxy.shell.metrics import Metrics, Workers
 from ulproxy.shell.ports import Ports
 from ulproxy.shell.runtime import OwnDirectory
 from ulproxy.shell.sessions import Company
@@ -95,6 +96,8 @@ class Supervisor:
         self._counts = SharedCounts(workers)
         self._company = Company(self._counts, workers, os.getpid())
         self._crew = Crew(self._loop, self, workers)
+        self._numbers = Workers(config, self._crew)
+        self._metrics = Metrics(self._loop, self._numbers)
         self._room = resource.getrlimit(resource.RLIMIT_NOFILE)[0] // _DESCRIPTORS
         self._waiting: deque[tuple[socket.socket, Listener]] = deque()
         self._retry: asyncio.TimerHandle | None = None
@@ -110,7 +113,7 @@ class Supervisor:
         """The exit code; raises OSError where a listener's address cannot be had."""
         with self._state_directory() as self._state:
             try:
-                self._ports.listen(self._config.listeners)
+                self._metrics.move(self._config, lambda: self._ports.listen(self._config.listeners))
                 for number in (signal.SIGTERM, signal.SIGINT):
                     self._loop.add_signal_handler(number, self._stop, number)
                 self._loop.add_signal_handler(signal.SIGHUP, self._load)
@@ -160,7 +163,8 @@ class Supervisor:
         """See `Owner`."""
         self._counts.place = member.place
         reports = member.place == 0 and not self._started
-        task = Task(self._path, self._policy, self._tls, self._company, self._drain, reports)
+        show = self._numbers.shown_by(member.place)
+        task = Task(self._path, self._policy, self._tls, self._company, self._drain, reports, show)
 
         async def serve(state: State) -> None:
             await Worker(task, state, member.signs).serve(sock)
@@ -174,6 +178,7 @@ class Supervisor:
     def leave(self) -> None:
         """See `Owner`."""
         self._ports.close()
+        self._metrics.close()
         for sock, _listener in self._waiting:
             sock.close()
         self._loop.close()
@@ -196,12 +201,15 @@ class Supervisor:
         self._started = True
         self._say("started", workers=len(self._crew.members))
         self._ports.start()
+        self._numbers.phase = ""
+        notify.ready()
         if self._again:
             self._load()
 
     def died(self, member: Member, process: int, code: int, untaken: list[Untaken]) -> None:
         """See `Owner`."""
         self._counts.forget(member.place)
+        self._numbers.bury(member.place, unexpected=bool(code) or not self._stopping)
         if code or not self._stopping:
             how = f"exit code {code}" if code >= 0 else signal.Signals(-code).name
             say(self._log.error, "worker died", worker=process, how=how)
@@ -314,7 +322,7 @@ class Supervisor:
         if reload.waiting:
             return
         try:
-            self._ports.move(reload.config.listeners)
+            self._metrics.move(reload.config, lambda: self._ports.move(reload.config.listeners))
         except OSError as error:
             self._refuse(str(error.strerror))
             return
@@ -323,9 +331,11 @@ class Supervisor:
         associations = self._counts.number(ALL)
         self._config, self._tls = reload.config, reload.tls
         self._policy = Policy(reload.config)
+        self._numbers.config = reload.config
         for number, member in enumerate(self._crew.alive):
             member.tell(worker.COMMIT + (b"" if number else b"1"))
         self._say("reloaded", associations=associations)
+        self._metrics.reloaded(done=True)
         self._settle()
 
     def _refuse(self, why: str) -> None:
@@ -335,6 +345,7 @@ class Supervisor:
         self._settle()
 
     def _abandon(self, why: str) -> None:
+        self._metrics.reloaded(done=False)
         for number, member in enumerate(self._crew.alive):
             member.tell(worker.ABANDON + (b"" if number else why.encode()[: MAX_MESSAGE - 1]))
 
@@ -359,6 +370,8 @@ class Supervisor:
 
     def _stop_all(self) -> None:
         self._stopping = True
+        self._numbers.phase = "the relay stops"
+        notify.stopping()
         self._ports.close()
         while self._waiting:
             self._waiting.popleft()[0].close()
