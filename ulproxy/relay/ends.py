@@ -203,7 +203,16 @@ class Ends:
             caller = str(self.facts.get("caller", ""))
             operation = described(message.command, *context, caller, asked, auditor.clock())
             auditor.refused(replace(operation, status=int(status), refused=text))
+        self.count_own(message, "refused")
         return Respond(response(message.command, status), text)
+
+    def count_own(self, message: Message, status: str) -> None:
+        """The relay itself has answered a request."""
+        if self.tally is not None:
+            context = self.contexts[message.context_id]
+            counted = self.tally.of(context.abstract_syntax, message.command.request)
+            counted.requests += 1
+            counted.answered(status)
 
     # How it begins and ends
 

@@ -51,6 +51,8 @@ class Local(Conduct):
         if isinstance(verdict, Respond) and verdict.text:
             title = self._ends.policy.names.relay_title
             return self._ends.refused(message, Status.NOT_AUTHORIZED, verdict.text, title)
+        if isinstance(verdict, Respond):
+            self._ends.count_own(message, "success")
         return verdict
 
     def release_asked(self, side: Side, *, collision: bool) -> None:

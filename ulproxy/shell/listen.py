@@ -10,6 +10,7 @@ from typing import Final
 
 from ulproxy.policy.endpoints import Endpoint
 from ulproxy.policy.model import Listener
+from ulproxy.shell import activation
 
 BACKLOG: Final = 1024
 # Connections taken in one go, so that a flood of them leaves the loop time for those that stand.
@@ -20,8 +21,11 @@ _EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 def open_socket(endpoint: Endpoint) -> socket.socket:
-    """A listening socket; raises OSError."""
-    host = "127.0.0.1" if endpoint.host == "localhost" else endpoint.host
+    """A listening socket, that which was handed over if one was; raises OSError."""
+    if (handed := activation.handed(endpoint)) is not None:
+        handed.setblocking(False)
+        return handed
+    host = activation.plain(endpoint).host
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:

@@ -14,6 +14,7 @@ from contextlib import closing
 from pathlib import Path
 
 from ulproxy.policy.model import Config
+from ulproxy.shell.activation import take_over
 from ulproxy.shell.server import Server
 from ulproxy.shell.state import State
 from ulproxy.shell.workers import Supervisor
@@ -42,6 +43,8 @@ def serve(
     """Runs a relay until it is told to stop; the exit code. Raises OSError where it cannot listen."""
     _raise_descriptors()
     _never_wait_for(2)
+    binds = [listener.bind for listener in config.listeners]
+    take_over(os.environ, [*binds, config.metrics] if config.metrics else binds)
     gc.freeze()  # modules and configuration stay: no collection need look at them
     if workers > 1:
         factory = event_loop_factory()

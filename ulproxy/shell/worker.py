@@ -10,6 +10,7 @@ import mmap
 import os
 import pickle
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple

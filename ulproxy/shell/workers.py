@@ -34,7 +34,7 @@ from ulproxy.policy.model import Config, Listener
 from ulproxy.policy.rules import Policy
 from ulproxy.relay.admission import ALL
 from ulproxy.relay.border import Border
-from ulproxy.shell import notify, worker
+from ulproxy.shell import activation, notify, worker
 from ulproxy.shell.audit import Audit
 from ulproxy.shell.channel import MAX_MESSAGE
 from ulproxy.shell.counts import SharedCounts
@@ -179,6 +179,7 @@ class Supervisor:
         """See `Owner`."""
         self._ports.close()
         self._metrics.close()
+        activation.forget()
         for sock, _listener in self._waiting:
             sock.close()
         self._loop.close()
