@@ -1,8 +1,8 @@
 # Every target sets up what it needs: a virtual environment from PyPI, and Debian's packages for the tests' peers.
 VENV ?= .venv
 PY := $(VENV)/bin/python
-PACKAGES := dcmtk orthanc tshark openssl openssh-client
-PEERS := storescu Orthanc tshark openssl ssh
+PACKAGES := dcmtk orthanc tshark openssl openssh-client systemd
+PEERS := storescu Orthanc tshark openssl ssh systemd-analyze
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .PHONY: run test check lint cover bench peers clean

@@ -101,13 +101,23 @@ _numbers = iter(range(1_000_000))
 
 
 @contextlib.contextmanager
-def program(args: Sequence[str | Path], directory: Path, nodelay: bool = True) -> Iterator[Program]:
+def program(
+    args: Sequence[str | Path],
+    directory: Path,
+    nodelay: bool = True,
+    pass_fds: Sequence[int] = (),
+) -> Iterator[Program]:
     """Start a program; stop it at the end of the block."""
     name = f"{Path(args[0]).name}-{next(_numbers)}"
     output, errors = directory / f"{name}.out", directory / f"{name}.err"
     with output.open("wb") as out, errors.open("wb") as err:
         process = subprocess.Popen(
-            [str(a) for a in args], cwd=directory, stdout=out, stderr=err, env=_environment(nodelay)
+            [str(a) for a in args],
+            cwd=directory,
+            stdout=out,
+            stderr=err,
+            env=_environment(nodelay),
+            pass_fds=pass_fds,
         )
     running = Program(process, output, errors)
     try:

@@ -63,7 +63,7 @@ class Running(Relay):
             with self.acceptor.accept() as pacs:
                 pacs.send(associate_ac(pacs.expect_associate(1)))
                 client.expect(AC)
-                worker = self.says("association established", before + 1)[-1]["worker"]
+                worker = self.says("association established", before + 1)[-1].get("worker", 0)
                 yield Pair(client, pacs, worker)
 
     def refused(self) -> bytes:
@@ -126,7 +126,7 @@ def working(
     """
     with Acceptor() as acceptor:
         path = directory / "relay.toml"
-        more = {"audit": tables.pop("audit")} if "audit" in tables else {}
+        more: Table = {name: tables.pop(name) for name in ("audit", "metrics") if name in tables}
         table = {**config(acceptor.port, **{"limits": NO_LIMIT, **tables}), **more}
         path.write_text(toml(table))
         command = run_relay(path, "--workers", str(workers), *arguments)
