@@ -7,11 +7,13 @@ import re
 import shutil
 import subprocess
 import tomllib
+import urllib.request
 from typing import Any
 
 import pytest
 import yaml
 
+from tests.end_to_end.working import working
 from tests.sources import ROOT
 from ulproxy.cli import main
 from ulproxy.policy.config import parse
@@ -83,6 +85,23 @@ def test_every_label_is_one_that_the_metric_has(expression):
         )
         labels = set(re.findall(r"(\w+)(?:=~|!~|!=|=)", inside))
         assert labels <= {*family.labels, "instance", "job"}, name
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_relay_that_runs_exports_them(tmp_path, workers):
+    tables = {"metrics": {"bind": "127.0.0.1:0"}}
+    with working(tmp_path, workers=workers, **tables) as running:
+        address = running.says("metrics are served")[0]["address"]
+        with running.associated() as pair:
+            pair.works()
+            pair.release()
+        with urllib.request.urlopen(f"http://{address}/metrics", timeout=20) as answer:
+            page = answer.read().decode()
+    kinds = dict(re.findall(r"^# TYPE (\w+) (\w+)$", page, re.MULTILINE))
+    exported = {name for name, kind in kinds.items() if kind != "histogram"}
+    for name in kinds.keys() - exported:
+        exported |= {f"{name}{suffix}" for suffix in SUFFIXES["histogram"]}
+    assert set().union(*map(metrics, expressions())) <= exported
 
 
 def test_values_that_the_expressions_look_for_exist():

@@ -203,16 +203,19 @@ class Ends:
             caller = str(self.facts.get("caller", ""))
             operation = described(message.command, *context, caller, asked, auditor.clock())
             auditor.refused(replace(operation, status=int(status), refused=text))
-        self.count_own(message, "refused")
+        self.count_own(message, refused=True)
         return Respond(response(message.command, status), text)
 
-    def count_own(self, message: Message, status: str) -> None:
+    def count_own(self, message: Message, *, refused: bool) -> None:
         """The relay itself has answered a request."""
         if self.tally is not None:
             context = self.contexts[message.context_id]
             counted = self.tally.of(context.abstract_syntax, message.command.request)
             counted.requests += 1
-            counted.answered(status)
+            if refused:
+                counted.answered("refused")
+            else:
+                counted.succeeded += 1
 
     # How it begins and ends
 

@@ -48,6 +48,7 @@ _N_ACTION_RQ: Final = int(CommandField.N_ACTION_RQ)
 _C_CANCEL_RQ: Final = int(CommandField.C_CANCEL_RQ)
 _ERROR_COMMENT: Final = int(Element.ERROR_COMMENT)
 _STATUS: Final = int(Element.STATUS)
+_SUCCESS: Final = b"\0\0"
 _SOP_CLASSES: Final = (
     int(Element.AFFECTED_SOP_CLASS_UID),
     int(Element.REQUESTED_SOP_CLASS_UID),
@@ -187,21 +188,20 @@ class Gate:
         if self._auditor is not None:
             began = self._auditor.clock()
             operation.audited = self._audited(sender, message, began, rule, move)
-        if self._tally is not None:
-            operation.counted = self._of(self._tally, message)
-            operation.counted.requests += 1
-            operation.began = self._tally.clock()
+        if (tally := self._tally) is not None:
+            counted = self._counted.get((message.context_id, operation.request))
+            if counted is None:
+                counted = self._of(tally, message)
+            counted.requests += 1
+            operation.counted, operation.began = counted, tally.clock()
         return operation
 
     def _of(self, tally: Tally, message: Message) -> Operations:
-        """Where it is counted; looked for once for each kind of message."""
-        key = message.context_id, message.command.request
-        counted = self._counted.get(key)
-        if counted is None:
-            context = self._contexts[message.context_id]
-            counted = tally.of(context.abstract_syntax, message.command.request)
-            if message.command.request in _REQUESTS:  # as in `_rule`
-                self._counted[key] = counted
+        """Where it is counted; looked for once for each kind of request."""
+        context_id, request = message.context_id, message.command.request
+        counted = tally.of(self._contexts[context_id].abstract_syntax, request)
+        if request in _REQUESTS:  # as in `_rule`
+            self._counted[context_id, request] = counted
         return counted
 
     def _rule(self, sender: End, abstract_syntax: str, request: int) -> Rule | None:
@@ -353,7 +353,10 @@ def _count(operation: OpenOperation, final: CommandSet | None, now: float) -> No
     if final is None:
         counted.answered("none")
     else:
-        counted.answered(status_class(final.unsigned(_STATUS)))
+        if final.value(_STATUS) == _SUCCESS:  # it nearly always is
+            counted.succeeded += 1
+        else:
+            counted.answered(status_class(final.unsigned(_STATUS)))
         counted.durations.add(now - operation.began)
 
 

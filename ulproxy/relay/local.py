@@ -52,7 +52,7 @@ class Local(Conduct):
             title = self._ends.policy.names.relay_title
             return self._ends.refused(message, Status.NOT_AUTHORIZED, verdict.text, title)
         if isinstance(verdict, Respond):
-            self._ends.count_own(message, "success")
+            self._ends.count_own(message, refused=False)
         return verdict
 
     def release_asked(self, side: Side, *, collision: bool) -> None:

@@ -132,15 +132,16 @@ class Durations:
 class Operations:
     """The DIMSE operations of one service."""
 
-    __slots__ = ("answers", "durations", "requests")
+    __slots__ = ("answers", "durations", "requests", "succeeded")
 
     def __init__(self) -> None:
         self.requests = 0
+        self.succeeded = 0
         self.answers: dict[str, int] = {}
         self.durations = Durations(OPERATION_BOUNDS)
 
     def answered(self, status: str, number: int = 1) -> None:
-        """Responses of this class."""
+        """Responses of this class but success, which is counted in `succeeded`."""
         self.answers[status] = self.answers.get(status, 0) + number
 
 
@@ -194,6 +195,7 @@ class Tally:
         for service, operations in self._services.items():
             name = service.value
             sample["requests", name] = operations.requests
+            sample["responses", name, "success"] = operations.succeeded
             for status, number in operations.answers.items():
                 sample["responses", name, status] = number
             sample |= operations.durations.sample("operation_seconds", name)
