@@ -89,7 +89,7 @@ def test_every_label_is_one_that_the_metric_has(expression):
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_relay_that_runs_exports_them(tmp_path, workers):
-    tables = {"metrics": {"bind": "127.0.0.1:0"}}
+    tables: dict[str, Any] = {"metrics": {"bind": "127.0.0.1:0"}}
     with working(tmp_path, workers=workers, **tables) as running:
         address = running.says("metrics are served")[0]["address"]
         with running.associated() as pair:
