@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 
 import pytest
 
+from tests.end_to_end.working import working
 from ulproxy.shell import notify
 
 
@@ -26,3 +28,15 @@ def test_nobody_listens(monkeypatch, name):
     if name is not None:
         monkeypatch.setenv("NOTIFY_SOCKET", name)
     notify.ready()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_relay_says_when_it_listens_and_when_it_stops(tmp_path, monkeypatch, workers):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(20)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        with working(tmp_path, workers=workers) as running:
+            assert manager.recv(100) == b"READY=1"
+            running.program.signal(signal.SIGTERM)
+            assert manager.recv(100) == b"STOPPING=1"
