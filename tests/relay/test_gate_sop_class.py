@@ -107,3 +107,9 @@ def test_long_sop_classes_are_not_remembered():
         asked = {**wire.echo_rq(1), wire.AFFECTED_CLASS: f"1.2.{number:04d}.".encode() * 1000}
         assert isinstance(judge(INBOUND, message(asked)), Pass)
     assert possible_services.cache_info().currsize <= before + 1
+
+
+def test_a_sop_class_may_be_padded_as_old_devices_do():
+    """It is compared as it stands on the wire first, and then by what it says."""
+    asked = {**wire.echo_rq(1), wire.AFFECTED_CLASS: wire.VERIFICATION.encode() + b"  \0"}
+    assert gate().judge(INBOUND, message(asked)) == passed(asked)
