@@ -1,0 +1,269 @@
+"""PS3.8 9.1: use of the transport service provided by TCP."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ulproxy.conform.case import Step, clause, must, should
+from ulproxy.conform.clause_9_3_4 import NOT_ACCEPTABLE
+from ulproxy.conform.conversation import Conversation, conversation
+from ulproxy.conform.rq import LEGAL
+from ulproxy.conform.steps import (
+    CLOSED,
+    aborted,
+    accepted,
+    answered,
+    associate,
+    close,
+    closed,
+    closed_by_artim,
+    depending,
+    echo,
+    first,
+    given,
+    open_still,
+    refused,
+    rejected,
+    release,
+    released,
+    reset,
+    say,
+    verification,
+    works,
+)
+from ulproxy.conform.wire import FIXED, pdu
+from ulproxy.conform.wire import echo as c_echo_rq
+from ulproxy.pdu.types import AbortSource, PduType
+from ulproxy.pdu.writer import A_RELEASE_RQ, a_abort
+
+ABORT: Final = a_abort(AbortSource.SERVICE_USER, 0)
+UNRECOGNIZED: Final = pdu(8, FIXED)
+
+
+def beside(*steps: Step) -> Step:
+    """The same script on a connection of its own, while the first one stands."""
+
+    def step(first_one: Conversation) -> None:
+        settings = first_one.settings
+        first_one.transcript.append("another connection:")
+        with conversation(settings, 3 * settings.timeout) as second:
+            second.transcript = first_one.transcript
+            for one in steps:
+                one(second)
+        first_one.transcript.append("the first connection:")
+
+    return step
+
+
+def trickle(conversation: Conversation) -> None:
+    """The beginning of an A-ASSOCIATE-RQ, a byte now and then, for twice as long as ARTIM."""
+    settings = conversation.settings
+    pause = (settings.artim or 0) / 4
+    for byte in LEGAL.encode(settings)[:8]:
+        conversation.send(bytes([byte]))
+        if conversation.hear(pause) is not None:
+            return
+
+
+CLAUSES: Final = (
+    clause(
+        "9.1.1",
+        "General",
+        must(
+            "a connection has one association: another A-ASSOCIATE-RQ is answered with A-ABORT",
+            associate(),
+            say(LEGAL),
+            aborted,
+        ),
+        must(
+            "a connection has one association: after its release no other one is accepted",
+            associate(),
+            release,
+            say(LEGAL),
+            depending("no acceptance", {PduType.A_ABORT: (aborted,), CLOSED: (closed,)}),
+        ),
+        should(
+            "associations on two connections stand at the same time",
+            associate(),
+            beside(*works()),
+            echo(message_id=2),
+            release,
+        ),
+    ),
+    clause(
+        "9.1.2",
+        "Opening a TCP transport connection",
+        must(
+            "without an A-ASSOCIATE-RQ the connection is closed when ARTIM runs out, without a PDU",
+            closed_by_artim,
+            artim=1,
+        ),
+        must(
+            "half an A-ASSOCIATE-RQ does not stop ARTIM",
+            say(first(100, LEGAL)),
+            closed_by_artim,
+            artim=1,
+        ),
+        must("a byte now and then does not restart ARTIM", trickle, closed_by_artim, artim=3),
+        must("a connection that is closed without a word disturbs nobody", close),
+        must("a connection that is reset without a word disturbs nobody", reset),
+    ),
+    clause(
+        "9.1.3",
+        "Transferring data on a TCP connection",
+        must(
+            "an A-ASSOCIATE-RQ may come byte by byte",
+            say(LEGAL, pieces=1),
+            accepted,
+            echo(),
+            release,
+        ),
+        must(
+            "a P-DATA-TF may come byte by byte",
+            verification,
+            associate(),
+            say(c_echo_rq(), pieces=1),
+            answered,
+            release,
+        ),
+        must(
+            "an A-RELEASE-RQ may come byte by byte",
+            associate(),
+            say(A_RELEASE_RQ, pieces=1),
+            released,
+        ),
+        must(
+            "an A-ABORT may come byte by byte",
+            associate(),
+            say(ABORT, pieces=1),
+            closed,
+        ),
+        must(
+            "the header of a PDU may come apart from its body",
+            say(first(6, LEGAL)),
+            open_still,
+            say(lambda conversation: LEGAL.encode(conversation.settings)[6:]),
+            accepted,
+            echo(),
+            release,
+        ),
+        must(
+            "a C-ECHO-RQ and an A-RELEASE-RQ may come in one segment",
+            verification,
+            associate(),
+            say(c_echo_rq(), A_RELEASE_RQ),
+            answered,
+            released,
+        ),
+        must(
+            "the end of a PDU and the beginning of the next may come in one segment",
+            verification,
+            associate(),
+            say(c_echo_rq(), first(4, A_RELEASE_RQ)),
+            answered,
+            say(lambda _: A_RELEASE_RQ[4:]),
+            released,
+        ),
+        must(
+            "an A-ASSOCIATE-RQ and an A-ABORT may come in one segment",
+            say(LEGAL, ABORT),
+            depending("the end", {PduType.A_ASSOCIATE_AC: (accepted, closed), CLOSED: (closed,)}),
+        ),
+        should(
+            "a C-ECHO-RQ behind the A-ASSOCIATE-RQ in one segment is answered, or aborted (Sta3)",
+            verification,
+            say(LEGAL, c_echo_rq()),
+            depending(
+                "A-ASSOCIATE-AC or A-ABORT",
+                {
+                    PduType.A_ASSOCIATE_AC: (
+                        accepted,
+                        depending(
+                            "C-ECHO-RSP or A-ABORT",
+                            {
+                                PduType.P_DATA_TF: (answered, release),
+                                PduType.A_ABORT: (aborted,),
+                            },
+                        ),
+                    ),
+                    PduType.A_ABORT: (aborted,),
+                },
+            ),
+        ),
+        should(
+            "of two C-ECHO-RQs in one segment both are answered, in their order",
+            verification,
+            associate(),
+            say(c_echo_rq(message_id=7), c_echo_rq(message_id=8)),
+            answered,
+            answered,
+            release,
+        ),
+    ),
+    clause(
+        "9.1.4",
+        "Closing a TCP transport connection",
+        must("an A-ABORT that comes closes the connection", associate(), say(ABORT), closed),
+        must(
+            "a requestor that closes the connection without a release disturbs nobody",
+            associate(),
+            close,
+        ),
+        must("nor does one that resets it", associate(), reset),
+        must("nor does one that closes it within a PDU", associate(), say(c_echo_rq()[:30]), close),
+        must("nor one that closes it within an A-ASSOCIATE-RQ", say(first(-30, LEGAL)), close),
+        must("nor one that closes it without waiting for the answer", say(LEGAL), close),
+        should(
+            "after an A-RELEASE-RP it is for the requestor to close (AR-4: Sta13)",
+            associate(),
+            release,
+            open_still,
+        ),
+        should(
+            "after an A-ABORT of its own it is for the peer to close (AA-8: Sta13)",
+            associate(),
+            say(UNRECOGNIZED),
+            aborted,
+            open_still,
+        ),
+        should(
+            "after an A-ASSOCIATE-RJ it is for the requestor to close (AE-8: Sta13)",
+            say(NOT_ACCEPTABLE),
+            given("does not reject another application context", rejected),
+            open_still,
+        ),
+    ),
+    clause(
+        "9.1.5",
+        "ARTIM timer",
+        must(
+            "after an A-RELEASE-RP the connection is closed when ARTIM runs out",
+            associate(),
+            release,
+            closed_by_artim,
+            artim=1,
+        ),
+        must(
+            "after an A-ABORT of its own likewise",
+            associate(),
+            say(UNRECOGNIZED),
+            aborted,
+            closed_by_artim,
+            artim=1,
+        ),
+        must(
+            "after an A-ABORT in Sta2 likewise",
+            say(UNRECOGNIZED),
+            given("does not abort", aborted),
+            closed_by_artim,
+            artim=1,
+        ),
+        must(
+            "after an A-ASSOCIATE-RJ likewise",
+            say(NOT_ACCEPTABLE),
+            given("does not reject another application context", refused),
+            closed_by_artim,
+            artim=1,
+        ),
+    ),
+)
