@@ -19,6 +19,7 @@ LAYERS = (
     "ulproxy.watch",
     "ulproxy.shell",
     "ulproxy.demo",
+    "ulproxy.conform",
     "ulproxy.commands",
     "ulproxy.cli",
     "ulproxy.__main__",

@@ -13,8 +13,9 @@ from typing import Final, NoReturn
 import click
 
 import ulproxy
-from ulproxy.commands import GROUPS
+from ulproxy.commands import COMMANDS
 from ulproxy.commands.change import CONFIG, loaded, print_problems
+from ulproxy.commands.titles import title
 from ulproxy.dimse.services import Service
 from ulproxy.errors import ConfigError
 from ulproxy.policy.certificates import certificate
@@ -37,8 +38,8 @@ def main() -> None:
     """A DICOM Upper Layer relay for the border between networks."""
 
 
-for group in GROUPS:
-    main.add_command(group)
+for command in COMMANDS:
+    main.add_command(command)
 
 
 @main.command("run")
@@ -138,10 +139,10 @@ def explain_command(  # noqa: PLR0913, PLR0917 (options of a command line)
         raise click.UsageError(f"--destination is for --service move, not for {service}")
     question = Question(
         Peer(network, _address(source), frozenset(map(_certificate, certificates))),
-        _title(calling, "--calling"),
-        _title(called, "--called"),
+        title(calling, "--calling"),
+        title(called, "--called"),
         None if service is None else Service(service),
-        None if destination is None else _title(destination, "--destination"),
+        None if destination is None else title(destination, "--destination"),
     )
     explanation = explain(Policy(valid), question)
     for line in explanation.lines:
@@ -182,15 +183,6 @@ def demo_command(once: bool) -> None:
     from ulproxy import demo  # noqa: PLC0415 (an extra)
 
     sys.exit(demo.main(once))
-
-
-def _title(text: str, option: str) -> str:
-    title = text.strip(" ")
-    if not title.isascii() or not title.isprintable() or not 1 <= len(title) <= 16:
-        raise click.BadParameter(
-            f"{shown(text)} is no AE title: 1 to 16 ASCII characters", param_hint=option
-        )
-    return title
 
 
 def _certificate(text: str) -> str:

@@ -252,7 +252,9 @@ Hosts = dict[str, int]
 
 
 @contextlib.contextmanager
-def dcmqrscp(port: int, areas: dict[str, Path], hosts: Hosts, directory: Path) -> Iterator[Program]:
+def dcmqrscp(
+    port: int, areas: dict[str, Path], hosts: Hosts, directory: Path, *options: str
+) -> Iterator[Program]:
     """DCMTK's image archive, with a storage directory for each of its called titles."""
     for area in areas.values():
         area.mkdir(parents=True, exist_ok=True)
@@ -275,7 +277,7 @@ def dcmqrscp(port: int, areas: dict[str, Path], hosts: Hosts, directory: Path) -
         )
         + "\n"
     )
-    with program(["dcmqrscp", "-c", config, "-dhl"], directory) as running:
+    with program(["dcmqrscp", "-c", config, "-dhl", *options], directory) as running:
         wait_until(lambda: running.listens_on(port), "dcmqrscp listens")
         yield running
 

@@ -10,6 +10,7 @@ and A-ASSOCIATE-ACs are read without the relay's decoder, which is under test as
     rq.py, wire.py   what is sent: legal from pdu/, illegal byte by byte
     answer.py, words.py   what came: an A-ASSOCIATE-AC taken apart, PDUs in words
     conversation.py  a connection, with its transcript and its time
+    main.py          what the command does
     run.py           runs cases, one after the other or several at a time
     report.py, files.py   what is printed; JSON and JUnit files
 """

@@ -22,7 +22,6 @@ from ulproxy.conform.steps import (
     first,
     given,
     open_still,
-    refused,
     rejected,
     release,
     released,
@@ -31,13 +30,12 @@ from ulproxy.conform.steps import (
     verification,
     works,
 )
-from ulproxy.conform.wire import FIXED, pdu
 from ulproxy.conform.wire import echo as c_echo_rq
 from ulproxy.pdu.types import AbortSource, PduType
-from ulproxy.pdu.writer import A_RELEASE_RQ, a_abort
+from ulproxy.pdu.writer import A_RELEASE_RP, A_RELEASE_RQ, a_abort
 
 ABORT: Final = a_abort(AbortSource.SERVICE_USER, 0)
-UNRECOGNIZED: Final = pdu(8, FIXED)
+UNEXPECTED: Final = A_RELEASE_RP
 
 
 def beside(*steps: Step) -> Step:
@@ -222,7 +220,7 @@ CLAUSES: Final = (
         should(
             "after an A-ABORT of its own it is for the peer to close (AA-8: Sta13)",
             associate(),
-            say(UNRECOGNIZED),
+            say(UNEXPECTED),
             aborted,
             open_still,
         ),
@@ -246,14 +244,14 @@ CLAUSES: Final = (
         must(
             "after an A-ABORT of its own likewise",
             associate(),
-            say(UNRECOGNIZED),
+            say(UNEXPECTED),
             aborted,
             closed_by_artim,
             artim=1,
         ),
         must(
             "after an A-ABORT in Sta2 likewise",
-            say(UNRECOGNIZED),
+            say(UNEXPECTED),
             given("does not abort", aborted),
             closed_by_artim,
             artim=1,
@@ -261,7 +259,7 @@ CLAUSES: Final = (
         must(
             "after an A-ASSOCIATE-RJ likewise",
             say(NOT_ACCEPTABLE),
-            given("does not reject another application context", refused),
+            given("does not reject another application context", rejected),
             closed_by_artim,
             artim=1,
         ),

@@ -12,6 +12,7 @@ from ulproxy.conform.rq import LEGAL
 from ulproxy.conform.steps import (
     CLOSED,
     Saying,
+    Ways,
     abort_says,
     aborted,
     associate,
@@ -138,7 +139,7 @@ def _heard_one(conversation: Conversation) -> None:
 
 
 def _sta8() -> Iterator[Draft]:
-    ends = {PduType.A_ABORT: (aborted,), PduType.A_RELEASE_RP: (released, silent)}
+    ends: Ways = {PduType.A_ABORT: (aborted,), PduType.A_RELEASE_RP: (released, silent)}
     for name, what in (_P_DATA | {"A-RELEASE-RP": A_RELEASE_RP}).items():
         yield must(
             f"{name} behind an A-RELEASE-RQ is aborted (AA-8), or comes too late (Sta13)",
@@ -147,7 +148,7 @@ def _sta8() -> Iterator[Draft]:
             depending("A-RELEASE-RP or A-ABORT", ends),
         )
     answer = depending("A-ABORT", {PduType.A_ABORT: (aborted,), CLOSED: (unmet(_CLOSES),)})
-    late = {PduType.A_ABORT: (aborted,), PduType.A_RELEASE_RP: (released, answer)}
+    late: Ways = {PduType.A_ABORT: (aborted,), PduType.A_RELEASE_RP: (released, answer)}
     for name, what in (_RQ | {"an unrecognized PDU": pdu(8, FIXED)}).items():
         yield must(
             f"{name} behind an A-RELEASE-RQ is answered with A-ABORT (AA-8, AA-7)",
@@ -164,7 +165,8 @@ def _sta8() -> Iterator[Draft]:
 
 
 _RELEASED: Final[tuple[Step, ...]] = (associate(), release)
-_ABORTED: Final[tuple[Step, ...]] = (associate(), say(pdu(8, FIXED)), aborted)
+_ABORTED: Final[tuple[Step, ...]] = (associate(), say(A_RELEASE_RP), aborted)
+_NOT_UNDERSTOOD: Final[tuple[Step, ...]] = (associate(), say(pdu(8, FIXED)), aborted)
 _REJECTED: Final[tuple[Step, ...]] = (
     say(NOT_ACCEPTABLE),
     given("does not reject another application context", rejected),
@@ -193,6 +195,21 @@ def _sta13() -> Iterator[Draft]:
             f"{when} A-ABORT closes the connection (AA-2)", *script, _STANDS, say(_ABORT), closed
         )
         yield must(f"{when} the end of the connection is the end (AR-5)", *script, close)
+    # The length of a PDU of unrecognized type may be as little what PS3.8 says as its type is.
+    yield should(
+        "after an A-ABORT for an unrecognized PDU A-ASSOCIATE-RQ is answered with A-ABORT (AA-7)",
+        *_NOT_UNDERSTOOD,
+        _STANDS,
+        say(LEGAL),
+        aborted,
+    )
+    yield should(
+        "after an A-ABORT for an unrecognized PDU A-ABORT closes the connection (AA-2)",
+        *_NOT_UNDERSTOOD,
+        _STANDS,
+        say(_ABORT),
+        closed,
+    )
 
 
 CLAUSES: Final = (

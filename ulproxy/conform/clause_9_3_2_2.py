@@ -11,6 +11,7 @@ from ulproxy.conform.clause_9_3_2 import UNKNOWN, invalid, reacted, with_reserve
 from ulproxy.conform.conversation import Conversation
 from ulproxy.conform.rq import UID, USER, VERSION_NAME, Context, Request, maximum, rq
 from ulproxy.conform.steps import (
+    Ways,
     accepted,
     associate,
     depending,
@@ -57,7 +58,7 @@ _REFUSED: Final = frozenset({1, 2, 3, 4})
 _ACCEPTED: Final = frozenset({0})
 
 
-def _not_accepted(context_id: int) -> dict[int, tuple[Step, ...]]:
+def _not_accepted(context_id: int) -> Ways:
     """The association may be rejected, or accepted without this context."""
     refused = that(
         lambda conversation: (

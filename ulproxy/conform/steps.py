@@ -22,6 +22,9 @@ C_ECHO_RSP: Final = CommandField.C_ECHO_RQ | 0x8000
 Saying = bytes | Request | Callable[[Conversation], bytes]
 """What is said: PDUs, or what makes them when the acceptor, or its answer, is known."""
 
+Ways = dict[int, tuple[Step, ...]]
+"""How a script goes on, by the type of the PDU that comes; CLOSED = the end of the connection."""
+
 
 def said(what: Saying, conversation: Conversation) -> bytes:
     """Its bytes."""
@@ -246,8 +249,8 @@ def reacts(conversation: Conversation) -> None:
         raise instead(pdu, "an answer")
 
 
-def depending(what: str, on: dict[int, tuple[Step, ...]]) -> Step:
-    """Expects one of several PDUs, by type (CLOSED = the end of the connection), and goes on as that says."""
+def depending(what: str, on: Ways) -> Step:
+    """Expects one of several PDUs, and goes on as it says for that one, which is heard again."""
 
     def step(conversation: Conversation) -> None:
         pdu = heard(conversation, what)

@@ -35,7 +35,7 @@ CLAUSES: Final[tuple[Clause, ...]] = (
 
 
 def chosen(patterns: Sequence[str]) -> tuple[Clause, ...]:
-    """The cases that a pattern names, all without one: an id, a clause with those below it, * and ? in either."""
+    """The cases that a pattern names (none = all): a case, a clause with those below it, or with * and ?."""
     if not patterns:
         return CLAUSES
     found = []

@@ -128,7 +128,7 @@ def _abort(source: int, reason: int) -> str:
 
 def _p_data(body: bytes) -> str:
     """Each PDV: its context, what its control header says, and the command where it is whole."""
-    said = []
+    said: list[str] = []
     position = 0
     while position + 6 <= len(body) and len(said) < 4:
         length, context_id, control = _PDV.unpack_from(body, position)
