@@ -65,7 +65,7 @@ def _filling(more: int) -> Callable[[Conversation], bytes]:
 
 
 def _lengths() -> Iterator[Draft]:
-    for length in (4096, 128, 33, 12, 8):
+    for length in (128, 33, 12, 8):
         yield must(
             f"no P-DATA-TF that is said is longer than the {length} bytes that the requestor takes",
             verification,

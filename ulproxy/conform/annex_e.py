@@ -7,7 +7,7 @@ from typing import Final
 
 from ulproxy.conform.case import Draft, Step, clause, must, should
 from ulproxy.conform.conversation import Conversation
-from ulproxy.conform.rq import Context, rq
+from ulproxy.conform.rq import USER, Context, maximum, rq
 from ulproxy.conform.steps import (
     aborted,
     answered,
@@ -148,6 +148,15 @@ CLAUSES: Final = (
         *_fragmented(),
         *_forbidden(),
         must("said: fragments are even", *_response(_even)),
+        must(
+            "said: they are even to a requestor that takes 33 bytes too",
+            verification,
+            associate(rq(user=(maximum(33), *USER[1:]))),
+            say(echo()),
+            answered,
+            that(_even),
+            release,
+        ),
         must("said: all fragments of a response are of one context", *_response(_one_context)),
         must("said: the response is to its request (PS3.7 9.3.5)", *_response(_message_id)),
         must("said: it is of its SOP class, or of none (PS3.7 9.3.5)", *_response(_sop_class)),
