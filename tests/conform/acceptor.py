@@ -78,6 +78,7 @@ class Flaw:
     longest: int | None = None  # what is said at most, whatever the requestor takes
     odd: bool = False  # fills what the requestor takes, to an odd fragment too
     segments: bool = False  # takes each segment for a PDU
+    abstract_syntax: str = VERIFICATION
     talks_on: bool = False  # says A-ABORT to whatever comes in Sta13
     restless: bool = False  # whatever comes restarts ARTIM
 
@@ -95,12 +96,12 @@ def rejection(request: AAssociateRQ) -> Rejection | None:
     return None if request.calling_ae_title else CALLING_AE_TITLE_NOT_RECOGNIZED
 
 
-def contexts(request: AAssociateRQ) -> list[PresentationContextAC]:
+def contexts(request: AAssociateRQ, abstract_syntax: str) -> list[PresentationContextAC]:
     answered = []
     for one in request.presentation_contexts:
         known = [syntax for syntax in one.transfer_syntaxes if syntax in SYNTAXES]
         result = Result.ACCEPTANCE if known else Result.TRANSFER_SYNTAXES_NOT_SUPPORTED
-        if one.abstract_syntax != VERIFICATION:
+        if one.abstract_syntax != abstract_syntax:
             result = Result.ABSTRACT_SYNTAX_NOT_SUPPORTED
         answered.append(PresentationContextAC(one.context_id, result, (known or [""])[0]))
     return answered
@@ -189,7 +190,7 @@ class Served:
         if why is not None:
             self.handle(self.association.reject(why))
             return
-        answered = contexts(request)
+        answered = contexts(request, self.flaw.abstract_syntax)
         self.messages = MessageReader({one.context_id for one in answered if not one.result})
         self.maximum_length = request.user_information.maximum_length
         information = UserInformation(

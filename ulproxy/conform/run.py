@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from ulproxy.conform.case import Case, Level, Outcome, Verdict
@@ -20,7 +20,7 @@ def alive(settings: Settings) -> None:
             step(one)
 
 
-def run(cases: Iterable[Case], settings: Settings, jobs: int = 1) -> Iterator[Outcome]:
+def run(cases: Iterable[Case], settings: Settings, jobs: int = 1) -> Generator[Outcome, None, None]:
     """The outcomes in the order of the cases; `jobs` run at once."""
     if jobs == 1:
         yield from (run_case(case, settings) for case in cases)

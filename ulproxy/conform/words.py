@@ -10,6 +10,7 @@ from ulproxy.errors import RemoteProtocolError
 from ulproxy.pdu.types import AbortReason, AbortSource, PduType, Result
 
 SHOWN: Final = 24
+_MOST_ITEMS: Final = 256  # of an A-ASSOCIATE PDU are looked at
 _PDV: Final = struct.Struct(">LBB")
 _RESULTS: Final = {1: "permanent", 2: "transient"}
 _SOURCES: Final = {1: "service-user", 2: "ACSE", 3: "presentation"}
@@ -82,7 +83,7 @@ def _associate(body: bytes, pdu_type: int) -> str:
     )
     said = [f"{len(body)} bytes", f"{calling} to {called}"]
     position = 68
-    while position + 4 <= len(body):
+    while position + 4 <= len(body) and len(said) < _MOST_ITEMS:
         kind, length = struct.unpack_from(">BxH", body, position)
         value = body[position + 4 : position + 4 + length]
         if kind == 0x20 and pdu_type == PduType.A_ASSOCIATE_RQ and value:
