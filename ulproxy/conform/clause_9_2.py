@@ -108,6 +108,9 @@ def _sta6() -> Iterator[Draft]:
         say(a_abort(AbortSource.SERVICE_PROVIDER, AbortReason.UNEXPECTED_PDU)),
         closed,
     )
+
+
+def _sta6_abort() -> Iterator[Draft]:
     yield must(
         "the A-ABORT is of service-provider source (AA-8)",
         associate(),
@@ -214,7 +217,7 @@ def _sta13() -> Iterator[Draft]:
 
 CLAUSES: Final = (
     clause("9.2.Sta2", "State machine, awaiting A-ASSOCIATE-RQ", *_sta2()),
-    clause("9.2.Sta6", "State machine, association established", *_sta6()),
+    clause("9.2.Sta6", "State machine, association established", *_sta6(), *_sta6_abort()),
     clause("9.2.Sta8", "State machine, A-RELEASE-RQ behind", *_sta8()),
     clause("9.2.Sta13", "State machine, awaiting the end of the connection", *_sta13()),
 )

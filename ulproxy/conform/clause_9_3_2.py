@@ -58,7 +58,7 @@ def reacted(why: str, request: Request) -> Draft:
     return should(f"{why}: is answered, whichever way", say(request), reacts)
 
 
-def _general() -> Iterator[Draft]:
+def _reserved() -> Iterator[Draft]:
     yield must("byte 2 of an A-ASSOCIATE-RQ is not tested", *works(rq(reserved=0xFF)))
     yield must(
         "byte 2 of a P-DATA-TF is not tested",
@@ -80,6 +80,9 @@ def _general() -> Iterator[Draft]:
         say(pdu(PduType.A_ABORT, bytes(4), reserved=0xFF)),
         closed,
     )
+
+
+def _unrecognized() -> Iterator[Draft]:
     for where, order in (
         ("before the application context", lambda a, c, u: UNKNOWN + a + c + u),
         ("before the presentation contexts", lambda a, c, u: a + UNKNOWN + c + u),
@@ -180,7 +183,7 @@ def _application() -> Iterator[Draft]:
 
 
 CLAUSES: Final = (
-    clause("9.3.1", "PDUs and items in general", *_general()),
+    clause("9.3.1", "PDUs and items in general", *_reserved(), *_unrecognized()),
     clause("9.3.2", "A-ASSOCIATE-RQ PDU structure", *_request()),
     clause("9.3.2.1", "Application context item", *_application()),
 )

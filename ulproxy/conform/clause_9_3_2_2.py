@@ -102,6 +102,9 @@ def _legal() -> Iterator[Draft]:
         "among 50 unknown transfer syntaxes the known one is found",
         *works(_contexts(Context(transfer=(*_MANY, IMPLICIT_VR_LITTLE_ENDIAN)))),
     )
+
+
+def _overlooked() -> Iterator[Draft]:
     yield must("bytes 6 to 8 are not tested", *works(_contexts(Context(reserved=b"\xff" * 3))))
     yield must(
         "byte 2 of the syntaxes' sub-items is not tested",
@@ -207,6 +210,13 @@ def _user_information() -> Iterator[Draft]:
 
 
 CLAUSES: Final = (
-    clause("9.3.2.2", "Presentation context items", *_legal(), *_not_supported(), *_odd()),
+    clause(
+        "9.3.2.2",
+        "Presentation context items",
+        *_legal(),
+        *_overlooked(),
+        *_not_supported(),
+        *_odd(),
+    ),
     clause("9.3.2.3", "User information item", *_user_information()),
 )
