@@ -75,8 +75,8 @@ def _lengths() -> Iterator[Draft]:
             that(_fits(length)),
             release,
         )
-    yield must("0 is no limit", *works(_taking(0)))
-    yield must("4 GB is a limit like others", *works(_taking(0xFFFF_FFFF)))
+    yield must("a maximum length of 0 is no limit", *works(_taking(0)))
+    yield must("a maximum length of 4 GB is one like others", *works(_taking(0xFFFF_FFFF)))
     yield must(
         "a P-DATA-TF longer than the acceptor takes is a protocol error: A-ABORT",
         verification,
@@ -85,7 +85,7 @@ def _lengths() -> Iterator[Draft]:
         aborted,
     )
     yield should(
-        "one that is as long as the acceptor takes is taken",
+        "a P-DATA-TF as long as the acceptor takes is taken",
         verification,
         associate(),
         say(_filling(0)),
@@ -93,11 +93,11 @@ def _lengths() -> Iterator[Draft]:
         release,
     )
     for length in (1, 7):
-        yield reacted(f"{length} bytes, in which no PDV has room", _taking(length))
-    yield reacted("a Maximum Length of 2 bytes", rq(user=(item(0x51, b"\x40\0"), UID)))
-    yield reacted("one of 8 bytes", rq(user=(item(0x51, bytes(8)), UID)))
-    yield reacted("two of them", with_user(maximum(4096)))
-    yield reacted("none", rq(user=(UID, VERSION_NAME)))
+        yield reacted(f"a maximum length of {length}, in which no PDV has room,", _taking(length))
+    yield reacted("a Maximum Length sub-item of 2 bytes", rq(user=(item(0x51, b"\x40\0"), UID)))
+    yield reacted("a Maximum Length sub-item of 8 bytes", rq(user=(item(0x51, bytes(8)), UID)))
+    yield reacted("a request with two Maximum Lengths", with_user(maximum(4096)))
+    yield reacted("a request without Maximum Length", rq(user=(UID, VERSION_NAME)))
 
 
 def _answers(check: Callable[[Conversation], str | None], request: Request) -> tuple[Step, ...]:
@@ -134,11 +134,14 @@ def _identity(kind: int, asked: int, *fields: bytes) -> bytes:
 def _recognized() -> Iterator[Draft]:
     window = item(ItemType.ASYNCHRONOUS_OPERATIONS_WINDOW, b"\0\2\0\2")
     yield must("an asynchronous operations window is no obstacle", *works(with_user(window)))
-    yield must("and is not answered with a higher one", *_answers(_no_higher, with_user(window)))
+    yield must(
+        "an asynchronous operations window is not answered with a higher one",
+        *_answers(_no_higher, with_user(window)),
+    )
     role = item(ItemType.ROLE_SELECTION, counted(VERIFICATION) + b"\1\0")
     yield must("a role selection is no obstacle", *works(with_user(role)))
     yield must(
-        "and is not answered with a role that was not proposed",
+        "a role selection is not answered with a role that was not proposed",
         *_answers(_no_more_roles, with_user(role)),
     )
     extended = item(ItemType.SOP_CLASS_EXTENDED, counted(VERIFICATION) + b"\1\1")
@@ -146,7 +149,7 @@ def _recognized() -> Iterator[Draft]:
     common = item(
         ItemType.SOP_CLASS_COMMON_EXTENDED, counted(VERIFICATION, "1.2.840.10008.4.2", b"")
     )
-    yield must("a SOP class common extended one neither", *works(with_user(common)))
+    yield must("a SOP class common extended negotiation is no obstacle", *works(with_user(common)))
     user = _identity(1, 0, b"nobody", b"")
     yield should("a user identity without passcode is no obstacle", *works(with_user(user)))
     yield must(
@@ -169,21 +172,38 @@ def _unrecognized() -> Iterator[Draft]:
             f"a sub-item of unrecognized type {kind:02X}H is skipped",
             *works(with_user(item(kind, b"what nobody knows"))),
         )
-    yield must("one without a body is skipped", *works(with_user(item(0x7F, b""))))
-    yield must("one of 30000 bytes is skipped", *works(with_user(item(0x7F, bytes(30000)))))
-    yield must("one before all others is skipped", *works(rq(user=(item(0x7F, b"first"), *USER))))
-    yield must("100 of them are skipped", *works(with_user(item(0x7F, b"one") * 100)))
+    yield must(
+        "a sub-item of unrecognized type without a body is skipped",
+        *works(with_user(item(0x7F, b""))),
+    )
+    yield must(
+        "a sub-item of unrecognized type of 30000 bytes is skipped",
+        *works(with_user(item(0x7F, bytes(30000)))),
+    )
+    yield must(
+        "a sub-item of unrecognized type before all others is skipped",
+        *works(rq(user=(item(0x7F, b"first"), *USER))),
+    )
+    yield must(
+        "100 sub-items of unrecognized type are skipped",
+        *works(with_user(item(0x7F, b"one") * 100)),
+    )
 
 
 def _names() -> Iterator[Draft]:
     def named(name: bytes) -> Request:
         return rq(user=(*USER[:2], item(ItemType.IMPLEMENTATION_VERSION_NAME, name)))
 
-    yield must("no Implementation Version Name is no obstacle", *works(rq(user=USER[:2])))
-    yield must("one of 16 characters neither", *works(named(b"SIXTEEN_LETTERS_")))
-    yield reacted("one of 17 characters", named(b"SEVENTEEN_LETTERS"))
-    yield reacted("no Implementation Class UID", rq(user=USER[::2]))
-    yield reacted("two of them", with_user(UID))
+    yield must(
+        "a request without Implementation Version Name is no obstacle", *works(rq(user=USER[:2]))
+    )
+    yield must(
+        "an Implementation Version Name of 16 characters is no obstacle",
+        *works(named(b"SIXTEEN_LETTERS_")),
+    )
+    yield reacted("an Implementation Version Name of 17 characters", named(b"SEVENTEEN_LETTERS"))
+    yield reacted("a request without Implementation Class UID", rq(user=USER[::2]))
+    yield reacted("a request with two Implementation Class UIDs", with_user(UID))
 
 
 CLAUSES: Final = (

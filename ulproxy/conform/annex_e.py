@@ -36,7 +36,7 @@ def _answers(why: str, *pdus: bytes) -> Draft:
 
 def _aborts(why: str, *pdus: bytes) -> Draft:
     """What E.1 forbids to say, without saying what becomes of it."""
-    return should(f"{why}: A-ABORT", associate(_TWO, 1, 3), say(*pdus), aborted)
+    return should(f"{why} is answered with A-ABORT", associate(_TWO, 1, 3), say(*pdus), aborted)
 
 
 def _response(check: Callable[[Conversation], str | None]) -> tuple[Step, ...]:
@@ -53,13 +53,17 @@ def _response(check: Callable[[Conversation], str | None]) -> tuple[Step, ...]:
 
 def _fragmented() -> Iterator[Draft]:
     yield _answers("a command in two P-DATA-TFs", p_data(_FIRST), p_data(_SECOND))
-    yield _answers("one in two PDVs of a P-DATA-TF", p_data(_FIRST, _SECOND))
-    yield _answers("one in fragments of 2 bytes", *map(p_data, fragments(_ECHO, 2)))
-    yield _answers("one in fragments of 2 bytes, in one P-DATA-TF", p_data(*fragments(_ECHO, 2)))
-    yield _answers("one whose last element is cut", *map(p_data, fragments(_ECHO, len(_ECHO) - 2)))
+    yield _answers("a command in two PDVs of a P-DATA-TF", p_data(_FIRST, _SECOND))
+    yield _answers("a command in fragments of 2 bytes", *map(p_data, fragments(_ECHO, 2)))
+    yield _answers(
+        "a command in fragments of 2 bytes in one P-DATA-TF", p_data(*fragments(_ECHO, 2))
+    )
+    yield _answers(
+        "a command whose last element is cut", *map(p_data, fragments(_ECHO, len(_ECHO) - 2))
+    )
     empty = pdv(b"", control=COMMAND)
     yield should(
-        "one with a fragment of no bytes before it is taken",
+        "a command that begins with a fragment of no bytes is taken",
         verification,
         associate(),
         say(p_data(empty), p_data(pdv(_ECHO))),
@@ -67,7 +71,7 @@ def _fragmented() -> Iterator[Draft]:
         release,
     )
     yield should(
-        "one that ends with a fragment of no bytes is taken",
+        "a command that ends with a fragment of no bytes is taken",
         verification,
         associate(),
         say(p_data(pdv(_ECHO, control=COMMAND)), p_data(pdv(b""))),
@@ -147,9 +151,9 @@ CLAUSES: Final = (
         "Encapsulation rules",
         *_fragmented(),
         *_forbidden(),
-        must("said: fragments are even", *_response(_even)),
+        must("fragments of a response are even", *_response(_even)),
         must(
-            "said: they are even to a requestor that takes 33 bytes too",
+            "fragments of a response are even to a requestor that takes 33 bytes too",
             verification,
             associate(rq(user=(maximum(33), *USER[1:]))),
             say(echo()),
@@ -157,17 +161,20 @@ CLAUSES: Final = (
             that(_even),
             release,
         ),
-        must("said: all fragments of a response are of one context", *_response(_one_context)),
-        must("said: the response is to its request (PS3.7 9.3.5)", *_response(_message_id)),
-        must("said: it is of its SOP class, or of none (PS3.7 9.3.5)", *_response(_sop_class)),
-        must("said: it announces no data set (PS3.7 9.3.5)", *_response(_no_data)),
+        must("all fragments of a response are of one context", *_response(_one_context)),
+        must("a response names the message of its request (PS3.7 9.3.5)", *_response(_message_id)),
+        must(
+            "a response names the SOP class of its request, or none (PS3.7 9.3.5)",
+            *_response(_sop_class),
+        ),
+        must("a C-ECHO-RSP announces no data set (PS3.7 9.3.5)", *_response(_no_data)),
     ),
     clause(
         "E.2",
         "Message control header encoding",
         *(
             must(
-                f"bits 2 to 7 are not checked: {control:02X}H",
+                f"bits 2 to 7 of a control header are not checked: {control:02X}H",
                 verification,
                 associate(),
                 say(p_data(pdv(_ECHO, control=control))),
@@ -176,8 +183,10 @@ CLAUSES: Final = (
             )
             for control in (0x07, 0x83, 0xFF)
         ),
-        must("said: bit 0 is set for a command", *_response(_is_command)),
-        must("said: bit 1 is set for the last fragment only", *_response(_last_is_last)),
-        must("said: bits 2 to 7 are 0", *_response(_rest_zero)),
+        must("bit 0 of a control header is set for a command", *_response(_is_command)),
+        must(
+            "bit 1 of a control header is set for the last fragment only", *_response(_last_is_last)
+        ),
+        must("bits 2 to 7 of a control header are 0", *_response(_rest_zero)),
     ),
 )

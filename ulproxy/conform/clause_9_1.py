@@ -218,10 +218,23 @@ CLAUSES: Final = (
             associate(),
             close,
         ),
-        must("nor does one that resets it", associate(), reset),
-        must("nor does one that closes it within a PDU", associate(), say(c_echo_rq()[:30]), close),
-        must("nor one that closes it within an A-ASSOCIATE-RQ", say(first(-30, LEGAL)), close),
-        must("nor one that closes it without waiting for the answer", say(LEGAL), close),
+        must("a requestor that resets the connection disturbs nobody", associate(), reset),
+        must(
+            "a requestor that closes the connection within a P-DATA-TF disturbs nobody",
+            associate(),
+            say(c_echo_rq()[:30]),
+            close,
+        ),
+        must(
+            "a requestor that closes the connection within its A-ASSOCIATE-RQ disturbs nobody",
+            say(first(-30, LEGAL)),
+            close,
+        ),
+        must(
+            "a requestor that closes the connection without waiting for the answer disturbs nobody",
+            say(LEGAL),
+            close,
+        ),
         should(
             "after an A-RELEASE-RP it is for the requestor to close (AR-4: Sta13)",
             associate(),
@@ -253,7 +266,7 @@ CLAUSES: Final = (
             artim=1,
         ),
         must(
-            "after an A-ABORT of its own likewise",
+            "after an A-ABORT of its own the connection is closed when ARTIM runs out",
             associate(),
             say(UNEXPECTED),
             aborted,
@@ -261,14 +274,14 @@ CLAUSES: Final = (
             artim=1,
         ),
         must(
-            "after an A-ABORT in Sta2 likewise",
+            "after an A-ABORT in Sta2 the connection is closed when ARTIM runs out",
             say(UNEXPECTED),
             given("does not abort", aborted),
             closed_by_artim,
             artim=1,
         ),
         must(
-            "after an A-ASSOCIATE-RJ likewise",
+            "after an A-ASSOCIATE-RJ the connection is closed when ARTIM runs out",
             say(NOT_ACCEPTABLE),
             given("does not reject another application context", rejected),
             closed_by_artim,

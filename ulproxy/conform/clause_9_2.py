@@ -118,13 +118,13 @@ def _sta6_abort() -> Iterator[Draft]:
         abort_says(AbortSource.SERVICE_PROVIDER),
     )
     yield should(
-        "its reason says of an unrecognized PDU that it is one",
+        "the reason of the A-ABORT for an unrecognized PDU is unrecognized-PDU (1)",
         associate(),
         say(_UNRECOGNIZED["PDU of type 08H"]),
         abort_says(AbortSource.SERVICE_PROVIDER, AbortReason.UNRECOGNIZED_PDU),
     )
     yield should(
-        "its reason says of an unexpected PDU that it is one",
+        "the reason of the A-ABORT for an unexpected PDU is unexpected-PDU (2)",
         associate(),
         say(A_RELEASE_RP),
         abort_says(AbortSource.SERVICE_PROVIDER, AbortReason.UNEXPECTED_PDU),

@@ -45,17 +45,17 @@ def with_reserved(item_bytes: bytes) -> bytes:
 
 def invalid(why: str, request: Request) -> Draft:
     """A request that contradicts itself: whoever goes on guesses."""
-    return must(f"{why}: A-ASSOCIATE-RJ or A-ABORT", say(request), refused)
+    return must(f"{why} is answered with A-ASSOCIATE-RJ or A-ABORT", say(request), refused)
 
 
 def _lacking(why: str, request: Request) -> Draft:
     """A request without what each has: PS3.8 does not say what becomes of it."""
-    return should(f"{why}: A-ASSOCIATE-RJ or A-ABORT", say(request), refused)
+    return should(f"{why} is answered with A-ASSOCIATE-RJ or A-ABORT", say(request), refused)
 
 
 def reacted(why: str, request: Request) -> Draft:
     """A request that PS3.8 has no answer to: there is one all the same, and nothing else happens."""
-    return should(f"{why}: is answered, whichever way", say(request), reacts)
+    return should(f"{why} is answered, whichever way", say(request), reacts)
 
 
 def _reserved() -> Iterator[Draft]:
@@ -91,11 +91,11 @@ def _unrecognized() -> Iterator[Draft]:
     ):
         yield must(f"an item of unrecognized type {where} is skipped", *works(rq(order=order)))
     yield must(
-        "one without a body is skipped",
+        "an item of unrecognized type without a body is skipped",
         *works(rq(order=lambda a, c, u: a + c + u + item(0xFE, b""))),
     )
     yield must(
-        "one of 60000 bytes is skipped",
+        "an item of unrecognized type of 60000 bytes is skipped",
         *works(rq(order=lambda a, c, u: a + c + u + item(0x7E, bytes(60000)))),
     )
     yield should(
@@ -139,7 +139,7 @@ def _request() -> Iterator[Draft]:
     )
     for length in (0, 1, 67):
         yield must(
-            f"of {length} bytes it is invalid: A-ABORT (AA-1)",
+            f"an A-ASSOCIATE-RQ of {length} bytes is answered with A-ABORT (AA-1)",
             say(pdu(PduType.A_ASSOCIATE_RQ, LEGAL_BYTES[:length])),
             aborted,
         )
@@ -154,14 +154,19 @@ def _lengths() -> Iterator[Draft]:
         "an item longer than its PDU", rq(order=lambda a, c, u: a + c + u[:2] + b"\xff\xff" + u[4:])
     )
     yield invalid(
-        "three stray bytes behind the last item", rq(order=lambda a, c, u: a + c + u + bytes(3))
+        "a request with three stray bytes behind its last item",
+        rq(order=lambda a, c, u: a + c + u + bytes(3)),
     )
-    yield _lacking("no items at all", rq(order=lambda *_: b""))
-    yield _lacking("no application context", rq(application=b""))
-    yield _lacking("no presentation context", rq(contexts=()))
-    yield _lacking("no user information", rq(order=lambda a, c, _: a + c))
-    yield reacted("two application contexts", rq(order=lambda a, c, u: a + a + c + u))
-    yield reacted("two user information items", rq(order=lambda a, c, u: a + c + u + u))
+    yield _lacking("a request without items", rq(order=lambda *_: b""))
+    yield _lacking("a request without application context", rq(application=b""))
+    yield _lacking("a request without presentation context", rq(contexts=()))
+    yield _lacking("a request without user information", rq(order=lambda a, c, _: a + c))
+    yield reacted(
+        "a request with two application contexts", rq(order=lambda a, c, u: a + a + c + u)
+    )
+    yield reacted(
+        "a request with two user information items", rq(order=lambda a, c, u: a + c + u + u)
+    )
     yield should(
         "a length of 4 GB is not waited for",
         say(rq(length=0xFFFF_FFFF)),
@@ -174,12 +179,12 @@ def _application() -> Iterator[Draft]:
         return rq(application=item(ItemType.APPLICATION_CONTEXT, name))
 
     yield must(
-        "byte 2 of its item is not tested", *works(rq(application=with_reserved(LEGAL.application)))
+        "byte 2 of the item is not tested", *works(rq(application=with_reserved(LEGAL.application)))
     )
     yield should("another application context name is not accepted", say(named(b"1.2.3")), refused)
     yield reacted("an application context name of no bytes", named(b""))
-    yield reacted("one of 65 bytes", named(b"1." + b"2" * 63))
-    yield reacted("one padded with NUL", named(_APPLICATION + b"\0"))
+    yield reacted("an application context name of 65 bytes", named(b"1." + b"2" * 63))
+    yield reacted("an application context name padded with NUL", named(_APPLICATION + b"\0"))
 
 
 CLAUSES: Final = (

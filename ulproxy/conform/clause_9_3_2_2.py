@@ -140,7 +140,7 @@ def _not_supported() -> Iterator[Draft]:
         release,
     )
     yield should(
-        "and its result says abstract-syntax-not-supported (3)",
+        "the result for an abstract syntax of nothing is abstract-syntax-not-supported (3)",
         associate(_contexts(Context(1), nobodys)),
         _results("3", (3, frozenset({Result.ABSTRACT_SYNTAX_NOT_SUPPORTED}))),
         release,
@@ -154,7 +154,7 @@ def _not_supported() -> Iterator[Draft]:
         release,
     )
     yield should(
-        "and its result says transfer-syntaxes-not-supported (4)",
+        "the result for a transfer syntax of nothing is transfer-syntaxes-not-supported (4)",
         associate(_contexts(Context(1), unknown)),
         _results("4", (3, frozenset({Result.TRANSFER_SYNTAXES_NOT_SUPPORTED}))),
         release,
@@ -167,27 +167,37 @@ def _not_supported() -> Iterator[Draft]:
 
 
 def _odd() -> Iterator[Draft]:
-    yield reacted("an even id", _contexts(Context(2)))
-    yield reacted("id 0", _contexts(Context(0)))
-    yield reacted("an id twice", _contexts(Context(1), Context(1)))
-    yield reacted("no abstract syntax", _contexts(Context(items=lambda _, t: t)))
-    yield reacted("two abstract syntaxes", _contexts(Context(items=lambda a, t: a + a + t)))
-    yield reacted("no transfer syntax", _contexts(Context(items=lambda a, _: a)))
-    yield reacted("transfer before abstract syntax", _contexts(Context(items=lambda a, t: t + a)))
+    yield reacted("a context of even id", _contexts(Context(2)))
+    yield reacted("a context of id 0", _contexts(Context(0)))
+    yield reacted("a request with two contexts of one id", _contexts(Context(1), Context(1)))
+    yield reacted("a context without abstract syntax", _contexts(Context(items=lambda _, t: t)))
+    yield reacted(
+        "a context of two abstract syntaxes", _contexts(Context(items=lambda a, t: a + a + t))
+    )
+    yield reacted("a context without transfer syntax", _contexts(Context(items=lambda a, _: a)))
+    yield reacted(
+        "a context with the transfer before the abstract syntax",
+        _contexts(Context(items=lambda a, t: t + a)),
+    )
     yield reacted(
         "an abstract syntax of no bytes", _contexts(Context(items=lambda _, t: item(0x30, b"") + t))
     )
-    yield reacted("one of 65 bytes", _contexts(Context(abstract="1." + "2" * 63)))
-    yield reacted("one that is no UID", _contexts(Context(abstract="../../etc/passwd")))
+    yield reacted("an abstract syntax of 65 bytes", _contexts(Context(abstract="1." + "2" * 63)))
     yield reacted(
-        "one padded with NUL", _contexts(Context(items=lambda a, t: item(0x30, a[4:] + b"\0") + t))
+        "an abstract syntax that is no UID", _contexts(Context(abstract="../../etc/passwd"))
     )
-    yield reacted("one of 64 bytes", _contexts(Context(abstract="1." + "2" * 62)))
+    yield reacted(
+        "an abstract syntax padded with NUL",
+        _contexts(Context(items=lambda a, t: item(0x30, a[4:] + b"\0") + t)),
+    )
+    yield reacted("an abstract syntax of 64 bytes", _contexts(Context(abstract="1." + "2" * 62)))
     yield invalid(
-        "a sub-item longer than its item",
+        "a context with a sub-item longer than its item",
         _contexts(Context(items=lambda a, t: a + t[:2] + b"\xff\xff" + t[4:])),
     )
-    yield invalid("an item of 2 bytes", rq(order=lambda a, c, u: a + c + item(0x20, b"\3\0") + u))
+    yield invalid(
+        "a context item of 2 bytes", rq(order=lambda a, c, u: a + c + item(0x20, b"\3\0") + u)
+    )
 
 
 def _user(*sub_items: bytes) -> Request:
@@ -203,10 +213,15 @@ def _user_information() -> Iterator[Draft]:
         "byte 2 of the item is not tested",
         *works(rq(order=lambda a, c, u: a + c + with_reserved(u))),
     )
-    yield must("byte 2 of its sub-items is not tested", *works(_user(*map(with_reserved, USER))))
-    yield invalid("a sub-item longer than its item", _user(*USER, b"\x53\0\0\xff\0"))
-    yield invalid("two stray bytes in it", _user(*USER, bytes(2)))
-    yield reacted("no sub-items", _user())
+    yield must(
+        "byte 2 of user information sub-items is not tested",
+        *works(_user(*map(with_reserved, USER))),
+    )
+    yield invalid(
+        "a user information sub-item longer than its item", _user(*USER, b"\x53\0\0\xff\0")
+    )
+    yield invalid("user information with two stray bytes", _user(*USER, bytes(2)))
+    yield reacted("user information without sub-items", _user())
 
 
 CLAUSES: Final = (

@@ -191,26 +191,31 @@ def _not_asked(answer: Answer) -> str | None:
 
 
 def _whole() -> Iterator[Draft]:
-    yield must("its items fill it", say(_THREE), accepted, release)
-    yield must("bytes 2, 9 and 10 are 00H", *_says(_zero(2, 9, 10)))
-    yield must("bit 0 of the protocol version is set", *_says(_version))
+    yield must("the items of the answer fill it", say(_THREE), accepted, release)
+    yield must("bytes 2, 9 and 10 of the answer are 00H", *_says(_zero(2, 9, 10)))
+    yield must("bit 0 of the answer's protocol version is set", *_says(_version))
     for first, last in _REPEATED:
-        yield must(f"bytes {first} to {last} are those of the request", *_repeats(first, last))
-    yield must("reserved bytes of items and sub-items are 00H", *_says(_reserved))
-    yield must("items are in the order of their types (9.3.1)", *_says(_ascending))
-    yield must("it has no other items than Table 9-17 says", *_says(_only_known))
+        yield must(
+            f"bytes {first} to {last} of the answer are those of the request",
+            *_repeats(first, last),
+        )
+    yield must("reserved bytes of the answer's items and sub-items are 00H", *_says(_reserved))
+    yield must(
+        "the items of the answer are in the order of their types (9.3.1)", *_says(_ascending)
+    )
+    yield must("the answer has no other items than 9.3.3 says", *_says(_only_known))
 
 
 def _contexts() -> Iterator[Draft]:
     yield must("each context that was proposed is answered once", *_says(_one_for_each))
-    yield must("results are 0 to 4", *_says(_results))
-    yield must("bytes 6 and 8 are 00H", *_says(_context_reserved))
+    yield must("the results of contexts are 0 to 4", *_says(_results))
+    yield must("bytes 6 and 8 of a context are 00H", *_says(_context_reserved))
     yield must(
         "an accepted context has one transfer syntax", *_says(_one_syntax(when_accepted=True))
     )
-    yield must("it is one that was proposed", *_says(_proposed))
+    yield must("the transfer syntax of an accepted context was proposed for it", *_says(_proposed))
     yield should(
-        "a refused context has one as well, though it does not signify",
+        "a refused context has one transfer syntax as well, though it does not signify",
         *_says(_one_syntax(when_accepted=False)),
     )
 
@@ -220,20 +225,23 @@ CLAUSES: Final = (
     clause(
         "9.3.3.1",
         "Application context item, answered",
-        must("there is one", *_says(_application)),
-        must("it is DICOM's", *_says(_application_name)),
+        must("the answer has one application context", *_says(_application)),
+        must("the application context name is DICOM's", *_says(_application_name)),
     ),
     clause("9.3.3.2", "Presentation context items, answered", *_contexts()),
     clause(
         "9.3.3.3",
         "User information item, answered",
-        must("there is one", *_says(_user)),
-        must("it has one Maximum Length of 4 bytes (D.1)", *_says(_maximum_length)),
-        must("it has one Implementation Class UID (PS3.7 D.3.3.2)", *_says(_implementation_uid)),
+        must("the answer has one user information item", *_says(_user)),
+        must("the answer has one Maximum Length, of 4 bytes (D.1)", *_says(_maximum_length)),
         must(
-            "it has at most one Implementation Version Name, of 1 to 16 characters (PS3.7 D.3.3.2)",
+            "the answer has one Implementation Class UID (PS3.7 D.3.3.2)",
+            *_says(_implementation_uid),
+        ),
+        must(
+            "an Implementation Version Name is there once, of 1 to 16 characters (PS3.7 D.3.3.2)",
             *_says(_version_name),
         ),
-        must("it answers nothing that was not asked (PS3.7 D.3.3)", *_says(_not_asked)),
+        must("nothing is answered that was not asked (PS3.7 D.3.3)", *_says(_not_asked)),
     ),
 )

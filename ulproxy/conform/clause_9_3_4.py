@@ -97,12 +97,12 @@ def _rejections() -> Iterator[Draft]:
     for name, request in _REJECTING.items():
         when: tuple[Step, ...] = (say(request), given(f"does not reject {name}", _peeked))
         yield must(
-            f"to {name}: length 4, Table 9-21 has the result, source and reason",
+            f"the A-ASSOCIATE-RJ to {name} has length 4, and values of Table 9-21",
             *when,
             _says(PduType.A_ASSOCIATE_RJ, _four, _legal_rejection),
         )
         yield must(
-            f"to {name}: reserved bytes are 00H",
+            f"the A-ASSOCIATE-RJ to {name} has 00H in reserved bytes",
             *when,
             _says(PduType.A_ASSOCIATE_RJ, _zero(2, 7)),
         )
@@ -131,34 +131,39 @@ def _aborts() -> Iterator[Draft]:
     in_sta6: tuple[Step, ...] = (associate(), say(LEGAL))
     for name, script in (("in Sta2", in_sta2), ("in Sta6", in_sta6)):
         yield must(
-            f"said {name}: length 4, Table 9-26 has the source and reason",
+            f"an A-ABORT {name} has length 4, and values of Table 9-26",
             *script,
             _says(PduType.A_ABORT, _four, _legal_abort),
         )
         yield must(
-            f"said {name}: reserved bytes are 00H", *script, _says(PduType.A_ABORT, _zero(2, 7, 8))
+            f"an A-ABORT {name} has 00H in reserved bytes",
+            *script,
+            _says(PduType.A_ABORT, _zero(2, 7, 8)),
         )
         yield must(
-            f"said {name}: the reason is 0 where the source is the service-user",
+            f"an A-ABORT {name} has reason 0 if its source is the service-user",
             *script,
             _says(PduType.A_ABORT, _user_without_reason),
         )
     for name, received in (
-        ("its reserved bytes are not tested", pdu(7, b"\xff\xff\0\0", reserved=0xFF)),
-        ("its reason is not tested where the source is the service-user", pdu(7, b"\0\0\0\xff")),
+        (
+            "reserved bytes of an A-ABORT that comes are not tested",
+            pdu(7, b"\xff\xff\0\0", reserved=0xFF),
+        ),
+        ("the reason of an A-ABORT of the service-user is not tested", pdu(7, b"\0\0\0\xff")),
     ):
-        yield must(f"received: {name}", associate(), say(received), closed)
+        yield must(name, associate(), say(received), closed)
     for name, received in (
-        ("a reserved source closes as well", pdu(7, b"\0\0\1\0")),
-        ("a source and a reason of nothing close as well", pdu(7, b"\0\0\xff\xff")),
+        ("an A-ABORT of a reserved source closes the connection", pdu(7, b"\0\0\1\0")),
+        ("an A-ABORT of source and reason FFH closes the connection", pdu(7, b"\0\0\xff\xff")),
     ):
-        yield should(f"received: {name}", associate(), say(received), closed)
+        yield should(name, associate(), say(received), closed)
 
 
 def _of_other_lengths(pdu_type: PduType, when: tuple[Step, ...]) -> Iterator[Draft]:
     for length in (0, 3, 5):
         yield must(
-            f"received with length {length} it is invalid: A-ABORT (AA-8)",
+            f"an A-RELEASE-RQ of length {length} is answered with A-ABORT (AA-8)",
             *when,
             say(pdu(pdu_type, bytes(length))),
             aborted,
@@ -171,7 +176,7 @@ CLAUSES: Final = (
         "9.3.6",
         "A-RELEASE-RQ PDU structure",
         must(
-            "received: its reserved bytes are not tested",
+            "reserved bytes of an A-RELEASE-RQ are not tested",
             associate(),
             say(pdu(5, b"\xff" * 4, reserved=0xFF)),
             released,
@@ -182,13 +187,13 @@ CLAUSES: Final = (
         "9.3.7",
         "A-RELEASE-RP PDU structure",
         must(
-            "said: length 4",
+            "an A-RELEASE-RP has length 4",
             associate(),
             say(A_RELEASE_RQ),
             _says(PduType.A_RELEASE_RP, _four),
         ),
         must(
-            "said: reserved bytes are 00H",
+            "an A-RELEASE-RP has 00H in reserved bytes",
             associate(),
             say(A_RELEASE_RQ),
             _says(PduType.A_RELEASE_RP, _zero(2, 7, 8, 9, 10)),

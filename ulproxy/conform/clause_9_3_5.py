@@ -31,13 +31,13 @@ _REFUSED: Final = rq(contexts=(Context(1), Context(3, abstract=IMPLEMENTATION_CL
 
 def _aborts(why: str, what: bytes) -> Draft:
     """A PDU that contradicts itself."""
-    return must(f"{why}: A-ABORT (AA-8)", associate(), say(what), aborted)
+    return must(f"a {why} is answered with A-ABORT (AA-8)", associate(), say(what), aborted)
 
 
 def _on_context(why: str, context_id: int) -> Draft:
     """What 7.6.1 forbids to say, without saying what becomes of it."""
     return should(
-        f"a C-ECHO-RQ on {why}: A-ABORT",
+        f"a C-ECHO-RQ on {why} is answered with A-ABORT",
         associate(_REFUSED),
         say(echo(context_id)),
         aborted,
@@ -71,34 +71,34 @@ CLAUSES: Final = (
     clause(
         "9.3.5",
         "P-DATA-TF PDU structure",
-        _aborts("without a PDV", p_data()),
-        _aborts("with three bytes behind the last PDV", p_data(pdv(_ECHO), bytes(3))),
+        _aborts("P-DATA-TF without a PDV", p_data()),
+        _aborts("P-DATA-TF with three bytes behind its last PDV", p_data(pdv(_ECHO), bytes(3))),
         should(
-            "whose header says 4 GB: A-ABORT, without waiting for them",
+            "a P-DATA-TF of 4 GB is answered with A-ABORT, and not waited for",
             associate(),
             say(p_data(pdv(_ECHO), length=0xFFFF_FFFF)),
             depending("A-ABORT", {PduType.A_ABORT: (aborted,)}),
         ),
         must(
-            "half of one is not answered, and not waited for by others",
+            "half a P-DATA-TF is not answered, and disturbs nobody",
             associate(),
             say(p_data(pdv(_ECHO))[:40]),
             open_still,
             close,
         ),
-        must("said: byte 2 is 00H", *_echoed(_reserved)),
+        must("byte 2 of a P-DATA-TF that is said is 00H", *_echoed(_reserved)),
     ),
     clause(
         "9.3.5.1",
         "Presentation data value item structure",
-        _aborts("of length 0", p_data(pdv(b"", length=0)[:4])),
-        _aborts("of length 1, so without a message control header", p_data(pdv(b"", length=1)[:5])),
-        _aborts("that is longer than its P-DATA-TF", p_data(pdv(_ECHO, length=len(_ECHO) + 4))),
-        _aborts("of 4 GB in a small P-DATA-TF", p_data(pdv(_ECHO, length=0xFFFF_FFFF))),
-        _aborts("that is shorter than its command", p_data(pdv(_ECHO, length=len(_ECHO) - 2))),
+        _aborts("PDV of length 0", p_data(pdv(b"", length=0)[:4])),
+        _aborts("PDV of length 1", p_data(pdv(b"", length=1)[:5])),
+        _aborts("PDV that is longer than its P-DATA-TF", p_data(pdv(_ECHO, length=len(_ECHO) + 4))),
+        _aborts("PDV of 4 GB in a small P-DATA-TF", p_data(pdv(_ECHO, length=0xFFFF_FFFF))),
+        _aborts("PDV that ends within its command", p_data(pdv(_ECHO, length=len(_ECHO) - 2))),
         _on_context("a context that was refused", 3),
         _on_context("a context that was not proposed", 5),
         _on_context("a context of even id", 2),
-        must("said: the response is on the context of its request", *_echoed(_context)),
+        must("a response is on the context of its request", *_echoed(_context)),
     ),
 )
