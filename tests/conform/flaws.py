@@ -27,7 +27,7 @@ class Wrong:
     of: str
     fails: str
     skips: str = ""
-    timeout: float = 0.5
+    timeout: float = 0.3
 
 
 def ids(text: str) -> set[str]:

@@ -26,7 +26,7 @@ def cases(text: str) -> list[Case]:
     return [case for clause in chosen(text.split()) for case in clause.cases]
 
 
-def tried(flaw: Flaw, tested: list[Case], timeout: float = 0.5) -> list[Outcome]:
+def tried(flaw: Flaw, tested: list[Case], timeout: float = 0.3) -> list[Outcome]:
     """ARTIM is longer than an answer is waited for, so that the one is not taken for the other."""
     artim = 2 * timeout
     with acceptor(flaw if flaw.artim is None else replace(flaw, artim=artim)) as one:
@@ -43,7 +43,7 @@ BAD = {Verdict.FAILED, Verdict.NOTED}
 
 
 def test_an_acceptor_without_a_flaw():
-    found = tried(NONE, cases(""), 2.0)
+    found = tried(NONE, cases(""), 1.0)
     assert of({Verdict.FAILED, Verdict.SKIPPED}, found) == set()
     assert of({Verdict.NOTED}, found) <= ids(MODEL)
 
@@ -52,7 +52,7 @@ def test_an_acceptor_without_a_flaw():
 def test_what_is_wrong_fails_its_cases_and_no_others(name):
     wrong: Wrong = WRONG[name]
     expected = (ids(wrong.fails), ids(wrong.skips))
-    for timeout in (wrong.timeout, 4.0):  # the longer one only on a machine that is busy
+    for timeout in (wrong.timeout, 2.0):  # the longer one only on a machine that is busy
         found = tried(wrong.flaw, cases(wrong.of), timeout)
         if (of(BAD, found), of({Verdict.SKIPPED}, found)) == expected:
             break

@@ -11,6 +11,7 @@ import pytest
 
 from tests.cli_peers import Step, a_associate_ac, hang_up, peer
 from tests.conform.acceptor import TITLE, Flaw, acceptor
+from tests.conform.flaws import ABORT, on
 from ulproxy.conform.case import Clause, Outcome, Verdict, must, should
 from ulproxy.conform.case import clause as numbered
 from ulproxy.conform.conversation import LONGEST_PDU
@@ -92,6 +93,12 @@ def failing(*steps) -> Clause:
 
 def outcomes(clause: Clause, port: int, **changes) -> list[Outcome]:
     return list(run(clause.cases, settings(port, timeout=0.3, **changes)))
+
+
+def test_an_end_that_is_artims_is_not_the_answer():
+    with acceptor(Flaw(hears=on(ABORT, lambda _: b""), artim=0.6)) as one:
+        deaf = only("9.2.Sta2/9", one.port, artim=0.6)
+    assert deaf.why == "nothing within 0.45 s instead of the end of the connection"
 
 
 def test_what_must_hold_fails_and_what_should_is_noted():

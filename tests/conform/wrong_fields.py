@@ -178,6 +178,11 @@ SAID = {
         "9.3.3",
         "9.3.3/1-9 9.3.3.1/1-2 9.3.3.2/1-6 9.3.3.3/1-5",
     ),
+    "half a sub-item": Wrong(
+        each(0x50, lambda one: item(0x50, one[4:] + b"\x5f\0\0")),
+        "9.3.3",
+        "9.3.3/7 9.3.3.3/2-5",
+    ),
     "an item is not clean": Wrong(items(lambda i: [put(2, 1)(i[0]), *i[1:]]), "9.3.3", "9.3.3/7"),
     "a sub-item is not clean": Wrong(user(lambda s: [put(2, 1)(s[0]), *s[1:]]), "9.3.3", "9.3.3/7"),
     "no application context": Wrong(items(lambda i: i[1:]), "9.3.3", "9.3.3.1/1"),

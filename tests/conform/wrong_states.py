@@ -160,6 +160,7 @@ FOUR_BYTES = {
     "A-ABORT is longer": Wrong(
         says(ABORT, lambda data: pdu(7, data[6:] + b"\0")), "9.3.8", "9.3.8/1 4"
     ),
+    "A-ABORT is shorter": Wrong(says(ABORT, lambda data: pdu(7, data[6:9])), "9.3.8", "9.3.8/1 4"),
     "A-ABORT is of the other source": Wrong(
         says(ABORT, lambda data: put(9, 2 - data[8])(data)),
         "9.2.Sta2 9.2.Sta6 9.3.8",

@@ -90,7 +90,7 @@ def _legal_abort(got: bytes) -> str | None:
 
 
 def _user_without_reason(got: bytes) -> str | None:
-    return "of the service-user with a reason" if got[8:9] == b"\0" and got[9] else None
+    return "of the service-user with a reason" if got[8:9] == b"\0" and any(got[9:]) else None
 
 
 def _rejections() -> Iterator[Draft]:

@@ -11,6 +11,7 @@ from ulproxy.conform.conversation import conversation
 from ulproxy.conform.fault import UnmetError, ViolationError
 from ulproxy.conform.settings import Settings
 from ulproxy.conform.steps import works
+from ulproxy.errors import RemoteProtocolError
 
 
 def alive(settings: Settings) -> None:
@@ -43,7 +44,7 @@ def run_case(case: Case, settings: Settings) -> Outcome:
         _live_on(settings)
     except UnmetError as unmet:
         verdict, why = Verdict.SKIPPED, str(unmet)
-    except ViolationError as violation:
+    except (ViolationError, RemoteProtocolError) as violation:
         verdict = Verdict.FAILED if case.level is Level.MUST else Verdict.NOTED
         why = str(violation)
     else:

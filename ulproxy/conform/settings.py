@@ -26,4 +26,9 @@ class Settings:
     @property
     def quiet(self) -> float:
         """How long nothing has to come for it to be nothing."""
-        return min(0.5, self.timeout / 10)
+        return min(0.5, max(0.1, self.timeout / 10))
+
+    @property
+    def at_once(self) -> float:
+        """How long an end is waited for that is not ARTIM's."""
+        return self.timeout if self.artim is None else min(self.timeout, 0.75 * self.artim)

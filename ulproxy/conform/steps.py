@@ -65,13 +65,16 @@ def reset(conversation: Conversation) -> None:
 # What is expected
 
 
-def heard(conversation: Conversation, what: str) -> bytes:
-    """The next PDU, empty for the end of the connection; raises ViolationError where there is neither."""
-    pdu = conversation.hear()
+def heard(conversation: Conversation, what: str, *, at_once: bool = False) -> bytes:
+    """The next PDU, empty for the end of the connection; raises ViolationError where there is neither.
+
+    `at_once` = before ARTIM could have ended it.
+    """
+    settings = conversation.settings
+    seconds = settings.at_once if at_once else settings.timeout
+    pdu = conversation.hear(seconds)
     if pdu is None:
-        raise ViolationError(
-            f"nothing within {conversation.settings.timeout:g} s instead of {what}"
-        )
+        raise ViolationError(f"nothing within {seconds:g} s instead of {what}")
     return pdu
 
 
@@ -213,7 +216,7 @@ def refused(conversation: Conversation) -> None:
 
 def closed(conversation: Conversation) -> None:
     """Expects the end of the connection, and nothing before."""
-    pdu = heard(conversation, "the end of the connection")
+    pdu = heard(conversation, "the end of the connection", at_once=True)
     if pdu:
         raise instead(pdu, "the end of the connection")
 
@@ -253,7 +256,7 @@ def depending(what: str, on: Ways) -> Step:
     """Expects one of several PDUs, and goes on as it says for that one, which is heard again."""
 
     def step(conversation: Conversation) -> None:
-        pdu = heard(conversation, what)
+        pdu = heard(conversation, what, at_once=CLOSED in on)
         steps = on.get(pdu[0] if pdu else CLOSED)
         if steps is None:
             raise instead(pdu, what)
