@@ -112,6 +112,12 @@ STATES = {
         "9.1.5/1 9.2 9.3.6",
         "9.1.5/1 9.2.Sta2/4 9.2.Sta8/1-2 9.2.Sta13/3-7 13 20 24-25 9.3.6/2-4",
     ),
+    "A-RELEASE-RP is the answer to A-ASSOCIATE-RQ": Wrong(
+        instead(lambda data: A_RELEASE_RP if data[:1] == RQ else None),
+        "9.3.2.2/1[78] 9.3.4 9.3.7",
+        "9.3.2.2/17-18 9.3.4/7-8 9.3.7/1-2",
+        "9.3.4/1-6",
+    ),
     "everything is answered, always": Wrong(
         instead(lambda data: YES.get(data[:1], b"")),
         "9.1.1 9.1.4 9.2 9.3.2 9.3.5 9.3.6 9.3.8",

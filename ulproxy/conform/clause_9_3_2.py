@@ -35,6 +35,7 @@ from ulproxy.pdu.types import (
 
 UNKNOWN: Final = item(0x7E, b"what nobody knows")
 _APPLICATION: Final = APPLICATION_CONTEXT_NAME.encode()
+_FIXED: Final = bytes.fromhex("0001 0000") + b" " * 32 + bytes(32)
 _NOT_SIGNIFICANT: Final = "spaces in AE titles are not significant"
 
 
@@ -140,13 +141,10 @@ def _request() -> Iterator[Draft]:
     for length in (0, 1, 67):
         yield must(
             f"an A-ASSOCIATE-RQ of {length} bytes is answered with A-ABORT (AA-1)",
-            say(pdu(PduType.A_ASSOCIATE_RQ, LEGAL_BYTES[:length])),
+            say(pdu(PduType.A_ASSOCIATE_RQ, _FIXED[:length])),
             aborted,
         )
     yield from _lengths()
-
-
-LEGAL_BYTES: Final = bytes.fromhex("0001 0000") + b" " * 32 + bytes(32)  # titles do not come to it
 
 
 def _lengths() -> Iterator[Draft]:

@@ -26,11 +26,6 @@ def maximum(value: int) -> bytes:
     return item(ItemType.MAXIMUM_LENGTH, value.to_bytes(4))
 
 
-def sub_item(item_type: int, body: bytes) -> bytes:
-    """Any other one."""
-    return item(item_type, body)
-
-
 def counted(*values: str | bytes) -> bytes:
     """Each behind its length in two bytes, as in the sub-items of PS3.7 D.3.3."""
     encoded = [one.encode("ascii") if isinstance(one, str) else one for one in values]
