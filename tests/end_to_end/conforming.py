@@ -186,20 +186,20 @@ def _cell(found: object, ids: list[str]) -> str:
     return " ".join(said)
 
 
-def main(*, update: bool) -> int:
-    record: dict[str, dict[str, object]] = {}
-    before = recorded() if RECORD.exists() else {}
-    for name, tried in ACCEPTORS.items():
+def main(names: list[str], *, update: bool) -> int:
+    record = json.loads(RECORD.read_text(encoding="utf-8"))
+    for name in names or ACCEPTORS:
+        before = record.get(name, {}).get("verdicts", {})
         with tempfile.TemporaryDirectory() as directory:
             found = outcomes(name, Path(directory))
-        record[name] = {"version": tried.version(), "verdicts": verdicts(found)}
+        record[name] = {"version": ACCEPTORS[name].version(), "verdicts": verdicts(found)}
         click.echo(f"{name}: {summary(found)}")
         for one in found:
-            was = before.get(name, {}).get(one.case.id, "passed")
+            was = before.get(one.case.id, Verdict.PASSED)
             if was != one.verdict:
                 click.echo(f"  {one.case.id} {was} -> {one.verdict}: {one.case.holds}: {one.why}")
     if update:
-        RECORD.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        RECORD.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", "utf-8")
         head, rest = STATEMENT.read_text(encoding="utf-8").split(BEGIN)
         STATEMENT.write_text(head + BEGIN + table(record) + END + rest.split(END)[1], "utf-8")
     return 0
@@ -210,4 +210,5 @@ if __name__ == "__main__":
         case ["--pynetdicom", port]:
             serve_pynetdicom(int(port))
         case arguments:
-            raise SystemExit(main(update="--update" in arguments))
+            wanted = [one for one in arguments if one in ACCEPTORS]
+            raise SystemExit(main(wanted, update="--update" in arguments))

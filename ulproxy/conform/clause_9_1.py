@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Final
 
 from ulproxy.conform.case import Step, clause, must, should
@@ -63,7 +64,7 @@ def trickle(conversation: Conversation) -> None:
     """The beginning of an A-ASSOCIATE-RQ, a byte now and then, until ARTIM is long over."""
     settings = conversation.settings
     artim = settings.artim or 0
-    said = LEGAL.encode(settings)[: int((artim + settings.timeout) / artim * 4)]
+    said = LEGAL.encode(settings)[: ceil((artim + settings.timeout) / artim * 4)]
     for byte in said:
         conversation.send(bytes([byte]))
         pdu = conversation.hear(artim / 4)
