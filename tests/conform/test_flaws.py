@@ -70,7 +70,10 @@ def test_an_acceptor_that_says_nothing():
 
 @pytest.mark.parametrize("case_id", sorted(LIVES_ON))
 def test_an_acceptor_that_does_not_live_on(case_id):
-    (one,) = tried(Flaw(mortal=True), [CASES[case_id]])
+    for timeout in (0.3, 2.0):  # the longer one only on a machine that is busy
+        (one,) = tried(Flaw(mortal=True), [CASES[case_id]], timeout)
+        if one.why.startswith("and afterwards: "):
+            break
     assert one.why.startswith("and afterwards: ")
     assert one.verdict is Verdict.FAILED
 
