@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.policy.border import (
@@ -181,3 +183,12 @@ def test_a_group_is_no_move_destination():
     one = policy(rule("*", "*", "move", "*"))
     assert one.move_destination(WS1, PACS, "ALL_PACS") is None
     assert one.no_destination(WS1, PACS, "ALL_PACS") == "WS1 knows no AE by the title ALL_PACS"
+
+
+def test_nothing_is_kept_of_it():
+    """It may have as many members as there are AEs."""
+    one = policy(rule("*", "*"))
+    query = replace(asked(FIND), is_memorable=True)
+    first = fan(one.decide(query, peer()))
+    assert one.decide(query, peer()) == first
+    assert one.decide(query, peer()) is not first

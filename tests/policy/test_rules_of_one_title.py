@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.policy.border import (
@@ -141,3 +143,13 @@ def test_how_it_goes_on_to_one_of_them():
     found = one.destination(asked, PACS, WS2)
     assert found == shared(one.decide(asked, PACS_CALLS, moving("WS2"))).candidates[0]
     assert rejected(one.destination(asked, PACS, CALLER_ONLY)) == CALLED_REFUSED
+
+
+def test_nothing_is_kept_of_it():
+    """A hundred thousand AEs may be behind it, and an archive may ask in many ways."""
+    rules = policy(COMMITS, aes=HIDDEN)
+    asked = replace(request("PACS", "HOSP_A", COMMITMENT), is_memorable=True)
+    first = shared(rules.decide(asked, PACS_CALLS))
+    again = rules.decide(asked, PACS_CALLS)
+    assert again == first
+    assert again is not first

@@ -45,6 +45,7 @@ from ulproxy.policy.values import UNKNOWN_PREFIX, normal_title
 NO_MOVES: Final = frozenset[str]()
 # A rule that names more on both sides is not found by pairs of them: of a thousand each they took 200 MB.
 MOST_PAIRED: Final = 16
+_OF_MANY: Final = (Fan, Shared)
 
 
 class Policy:
@@ -191,13 +192,17 @@ class Policy:
     def _remembered(
         self, request: AAssociateRQ, caller: ApplicationEntity, open_moves: Collection[str]
     ) -> Decision:
-        """The same device asks for the same again and again; what an archive is let do depends on moves."""
+        """The same device asks for the same again and again; what an archive is let do depends on moves.
+
+        What names many AEs is not kept: a hundred thousand may stand behind the relay's own title.
+        """
         if open_moves or not request.is_memorable:
             return self._decide(request, caller, open_moves)
         decision = self._decisions.get((request, caller.name))
         if decision is None:
             decision = self._decide(request, caller, open_moves)
-            self._decisions.put((request, caller.name), decision)
+            if not isinstance(decision, _OF_MANY):
+                self._decisions.put((request, caller.name), decision)
         return decision
 
     def _decide(
