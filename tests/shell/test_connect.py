@@ -85,6 +85,14 @@ async def test_ipv6_address():
         await reached(acceptor, Endpoint("::1", acceptor.port))
 
 
+async def test_address_with_a_scope():
+    """An interface of this machine is part of it, which the kernel is told apart from the address."""
+    with Acceptor() as acceptor:
+        resolver = Resolver(ipv4(acceptor.port))
+        await reached(acceptor, Endpoint("fe80::1%eth0", acceptor.port), resolver)
+    await refusal(Endpoint("fe80::1%nope", 104))
+
+
 async def test_address_that_refuses():
     error = await refusal(Endpoint("127.0.0.1", closed_port()))
     assert error.errno == errno.ECONNREFUSED

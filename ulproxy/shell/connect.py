@@ -7,7 +7,7 @@ import errno
 import os
 import socket
 from functools import lru_cache
-from ipaddress import ip_address
+from ipaddress import IPv4Address, ip_address
 from typing import Any, Final
 
 from ulproxy.policy.endpoints import Endpoint
@@ -101,9 +101,11 @@ def reason(error: OSError) -> str:
 
 @lru_cache(maxsize=1024)
 def _family(host: str) -> int | None:
-    """The family of an address; None = it is a name."""
+    """The family of an address; None = it is a name, or has a scope, which is one of an interface."""
     try:
         ip = ip_address(host)
     except ValueError:
         return None
-    return socket.AF_INET if ip.version == 4 else socket.AF_INET6
+    if isinstance(ip, IPv4Address):
+        return socket.AF_INET
+    return None if ip.scope_id else socket.AF_INET6
