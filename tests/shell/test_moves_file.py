@@ -163,6 +163,18 @@ def test_transactions_in_one_another_are_one(process, path):
         here.add(move())
 
 
+def test_in_a_transaction_all_is_known_that_is_written(process, monkeypatch):
+    """Whoever has written it may not have come to say so."""
+    here, there = process(), process()
+    first, second = Moves(here), Moves(there)
+    second.catch_up()
+    monkeypatch.setattr(here, "_tell", lambda: None)
+    opened = first.open(a_move("WS1", "PACS", "WS1", "HOSP_A", 7), ())
+    assert not there.changed()
+    other = second.open(a_move("WS2", "PACS", "WS2", "HOSP_A", 7), ())
+    assert opened.onward_message_id == 7 != other.onward_message_id
+
+
 def test_what_is_read_in_a_transaction_stays_true_until_its_end(process, monkeypatch, path, log):
     monkeypatch.setattr(database, "PATIENCE", 0.05)
     here, there = process(), process()

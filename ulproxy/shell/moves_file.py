@@ -241,7 +241,8 @@ class MovesFile:
 
     def changed(self) -> bool:
         """See `Store`."""
-        return self._presence.has_news()
+        # Who has written something says so a moment later: in a transaction that would be too late.
+        return self._inside or self._presence.has_news()
 
     def load(self) -> Iterable[Change]:
         """See `Store`."""
