@@ -98,6 +98,17 @@ def test_pending(status, expected):
     more = () if status is None else (us(0x0900, status),)
     read = decode(command(us(0x0100, 0x8020), NO_DATA, *more))
     assert read.is_pending is expected
+    assert read.may_be_followed is expected
+
+
+@pytest.mark.parametrize(
+    ("field", "expected"),
+    [(value, True) for value in (0x8100, 0x8110, 0x8120, 0x8130, 0x8140, 0x8150)]
+    + [(value, False) for value in (0x8001, 0x8010, 0x8020, 0x8021, 0x8030, 0x0130, 0x0FFF)],
+)
+def test_an_event_may_follow_a_response_of_dimse_n(field, expected):
+    read = decode(command(us(0x0100, field), NO_DATA, us(0x0900, 0)))
+    assert read.may_be_followed is expected
 
 
 @pytest.mark.parametrize(

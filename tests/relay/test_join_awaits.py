@@ -11,12 +11,18 @@ from tests.relay.wire import Asked, Given, command, fragment
 from ulproxy.relay.effects import End
 from ulproxy.relay.join import Join
 
-ASKED = (Asked(STORE, wire.CT), Asked(FIND, wire.STUDY_FIND))
-GIVEN = (Given(STORE), Given(FIND))
+PRINT = 9
+ASKED = (Asked(STORE, wire.CT), Asked(FIND, wire.STUDY_FIND), Asked(PRINT, wire.PRINTER))
+GIVEN = (Given(STORE), Given(FIND), Given(PRINT))
 REQUEST = command(STORE, wire.store_rq(1))
 OBJECT = fragment(STORE, b"data set")
 ANSWER = command(STORE, wire.store_rsp(1))
 QUERY = command(FIND, wire.find_rq(1)) + fragment(FIND, b"keys")
+
+ACTION = command(PRINT, wire.request(wire.N_ACTION, 1, wire.PRINTER))
+TAKEN = command(PRINT, wire.response(wire.N_ACTION, 1, wire.PRINTER))
+EVENT = command(PRINT, wire.request(wire.N_EVENT_REPORT, 1, wire.PRINTER))
+HEARD = command(PRINT, wire.response(wire.N_EVENT_REPORT, 1, wire.PRINTER))
 
 WINDOW = wire.item(0x53, bytes([0, 2, 0, 2]))  # PS3.7 D.3.3.3
 
@@ -52,6 +58,13 @@ CASES = {
     "a pending one": ([(INBOUND, QUERY), (ONWARD, found(0xFF00))], ONWARD, True),
     "a pending one with a warning": ([(INBOUND, QUERY), (ONWARD, found(0xFF01))], ONWARD, True),
     "the final one": ([(INBOUND, QUERY), (ONWARD, found(0xFF00) + found(0))], ONWARD, False),
+    "behind which an event is reported": (
+        [(INBOUND, ACTION), (ONWARD, TAKEN)],
+        ONWARD,
+        True,
+    ),
+    "the event": ([(INBOUND, ACTION), (ONWARD, TAKEN + EVENT)], ONWARD, False),
+    "its response": ([(INBOUND, ACTION), (ONWARD, TAKEN + EVENT), (INBOUND, HEARD)], INBOUND, True),
 }
 
 

@@ -74,6 +74,7 @@ class Status(IntEnum):
 NO_DATA_SET: Final = 0x0101
 _NO_DATA_SET: Final = NO_DATA_SET.to_bytes(2, "little")
 _RESPONSE: Final = 0x8000
+_N_RESPONSES: Final = 0x8100  # from here on (PS3.7 E.1)
 _ELEMENT: Final = struct.Struct("<HHL")
 # Looked at in every message; a member of an enumeration costs 0.15 µs each time (Python 3.11).
 _COMMAND_FIELD: Final = int(Element.COMMAND_FIELD)
@@ -166,6 +167,16 @@ class CommandSet:
     def is_pending(self) -> bool:
         """Whether this is a response that is to be followed by another one (PS3.7 annex C: FF00H, FF01H)."""
         return self.is_response and self._elements.get(_STATUS) in _PENDING
+
+    @property
+    def may_be_followed(self) -> bool:
+        """Whether who says this may go on before it is answered: a pending response, or one of DIMSE-N.
+
+        Behind that an event may be reported at once (PS3.4 J.3.3: that of a storage commitment request).
+        """
+        return self.is_response and (
+            self.command_field >= _N_RESPONSES or self._elements.get(_STATUS) in _PENDING
+        )
 
     @property
     def has_valid_instance_uid(self) -> bool:

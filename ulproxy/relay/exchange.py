@@ -101,7 +101,7 @@ class Exchange:
         """Does with a message what is said of it."""
         if self._parked and message.command.command_field == _C_CANCEL_RQ:
             self._unpark(side, message.command.message_id)
-        side.pending = message.command.is_pending
+        side.goes_on = message.command.may_be_followed
         verdict = self._judge(side, message)
         if isinstance(verdict, Pass):
             self._pass(side, message, verdict)

@@ -44,6 +44,7 @@ class Side:
         "cutter",
         "end",
         "fragment_left",
+        "goes_on",
         "held",
         "maximum_length",
         "message_open",
@@ -52,7 +53,6 @@ class Side:
         "octets_passed",
         "operation",
         "passing",
-        "pending",
         "reply",
         "target",
         "waiting",
@@ -68,7 +68,7 @@ class Side:
         self.target: Side | None = None  # whom its messages go to
         self.cutter: Cutter | None = None  # where that one takes less than this one was told
         self.passing = False  # the message under way goes onward
-        self.pending = False  # its last message was a pending response (PS3.7 annex C)
+        self.goes_on = False  # its last message may be followed by another at once
         self.collected: Collected | None = None  # the message under way, which is held
         self.held: Message | None = (
             None  # judged again before anything else of the peer is looked at
@@ -85,8 +85,8 @@ class Side:
 
     @property
     def unfinished(self) -> bool:
-        """Whether the peer is within a message or a PDU, or has announced another response."""
-        return self.messages.under_way or self.pending or self.association.within_pdu
+        """Whether the peer is within a message or a PDU, or may have another one to send at once."""
+        return self.messages.under_way or self.goes_on or self.association.within_pdu
 
     @property
     def name(self) -> str:
