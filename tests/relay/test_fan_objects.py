@@ -67,6 +67,35 @@ def test_the_objects_of_a_c_get_and_their_responses_find_their_member():
     )
 
 
+def test_the_response_to_who_is_gone_is_nobody_else_s():
+    """It answers an object that the next member has nothing to do with, whatever its Message ID."""
+    hold = Check("on hold", lambda join, _: join.on_hold(SECOND), True)
+    free = Check("on hold", lambda join, _: join.on_hold(SECOND), False)
+    failed = {"completed": 0, "failed": 0, "warning": 0}
+    assert (
+        both()
+        >> data(INBOUND, GET_RQ)
+        << send(FIRST, GET_RQ)
+        >> data(FIRST, store(1) + OBJECT)
+        << send(INBOUND, store(1) + OBJECT)
+        >> lost(FIRST)
+        << send(SECOND, GET_RQ)
+        >> data(SECOND, store(2) + OBJECT)
+        << send(INBOUND, store(2) + OBJECT)
+        >> data(INBOUND, stored(2))
+        << send(SECOND, stored(2))
+        >> data(SECOND, store(1) + OBJECT)
+        >> hold
+        >> data(INBOUND, stored(1))  # the first member's
+        << send(INBOUND, store(1) + OBJECT)
+        >> free
+        >> data(INBOUND, stored(1, 0xA700))
+        << send(SECOND, stored(1, 0xA700))
+        >> data(SECOND, got(**failed))
+        << send(INBOUND, got(0xB000, **failed))
+    )
+
+
 def test_while_one_member_sends_an_object_another_one_waits():
     """Messages to one receiver do not interleave (PS3.8 annex E)."""
     hold = Check("on hold", lambda join, _: join.on_hold(SECOND), True)
@@ -123,14 +152,18 @@ def test_requests_of_two_members_with_one_message_id_wait_for_each_other():
     )
 
 
-def test_one_that_waits_for_another_ones_response_goes_on_when_that_one_is_lost():
+def test_one_that_waits_for_another_ones_response_waits_for_it_when_that_one_is_lost_too():
+    """Or it would take it for its own."""
     assert (
         both()
         >> quietly(data(FIRST, store(1) + OBJECT))
         >> data(SECOND, store(1) + OBJECT)
         >> lost(FIRST)
         << logged("AE failed", callee="ARCHIVE")
+        >> data(INBOUND, stored(1))
         << send(INBOUND, store(1) + OBJECT)
+        >> data(INBOUND, stored(1, 0xA700))
+        << send(SECOND, stored(1, 0xA700))
     )
 
 

@@ -278,6 +278,7 @@ class FanOut(SeveralLegs):
 
     def _lost(self, member: Member, leg: Leg, failure: Failure) -> None:
         """Half an object cannot be answered for; a query can. What it was moving lingers."""
+        self._unclaimed += member.gate.unanswered(End.ONWARD)
         member.gate.close()
         if leg.passing or not any(m.leg or m.connecting for m in self._members.values()):
             self._give_up(failure)

@@ -103,6 +103,10 @@ class Gate:
         """Whether nothing that was asked is still to be answered."""
         return not any(self._outstanding.values())
 
+    def unanswered(self, sender: End) -> tuple[OpenOperation, ...]:
+        """What was asked by this end and is still to be answered."""
+        return tuple(self._outstanding[sender])
+
     def expects(self, sender: End, command: CommandSet) -> bool:
         """Whether a response answers, or a C-CANCEL-RQ cancels, something that was asked here."""
         asked = self._outstanding[_other(sender) if command.is_response else sender]

@@ -20,6 +20,7 @@ from ulproxy.relay.ends import MAX_LEGS, PROVIDER, Ends, Failure
 from ulproxy.relay.exchange import Exchange
 from ulproxy.relay.gate import Gate
 from ulproxy.relay.negotiate import accepted_of, least, onward_request, restricted
+from ulproxy.relay.operation import OpenOperation
 from ulproxy.relay.side import Leg, Side
 from ulproxy.relay.tally import Outcome
 from ulproxy.relay.verdict import Drop, Hold, Verdict
@@ -67,6 +68,7 @@ class SeveralLegs(Conduct):
         self._caller = caller
         self._members: dict[str, Member] = {}
         self._leaving: set[Leg] = set()  # asked to release
+        self._unclaimed: list[OpenOperation] = []  # asked of the caller by an AE that is gone since
         self._told = 0  # the maximum length that the caller was told, in bytes; 0 = no limit
         ends.facts["caller"] = caller.name
 
@@ -120,11 +122,17 @@ class SeveralLegs(Conduct):
         if command.is_response or command.command_field == CommandField.C_CANCEL_RQ:
             return True
         answer = response(command, Status.SUCCESS)
+        if any(one.answered_by(answer) for one in self._unclaimed):
+            return False
         others = (member for name, member in self._members.items() if name != leg.callee)
         return not any(m.leg and m.gate.expects(End.INBOUND, answer) for m in others)
 
     def _answer(self, message: Message) -> Verdict:
         """A response goes to who has asked, a C-CANCEL-RQ to who was asked."""
+        for operation in self._unclaimed:
+            if operation.answered_by(message.command):
+                self._unclaimed.remove(operation)
+                return Drop("who has asked is gone")
         for member in self._members.values():
             spoken = message.context_id in (member.accepted or ())
             if member.leg and spoken and member.gate.expects(End.INBOUND, message.command):
