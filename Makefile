@@ -5,7 +5,7 @@ PACKAGES := dcmtk orthanc tshark openssl openssh-client systemd
 PEERS := storescu Orthanc tshark openssl ssh systemd-analyze
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: run test check lint cover bench peers clean
+.PHONY: run test check lint cover simulate bench peers clean
 
 run: $(VENV)/.demo
 	$(PY) -m ulproxy demo $(ARGS)
@@ -23,6 +23,11 @@ lint: $(VENV)/.test
 cover: $(VENV)/.test peers
 	$(VENV)/bin/coverage run -m pytest $(ARGS)
 	$(VENV)/bin/coverage report --include='ulproxy/pdu/*,ulproxy/dimse/*,ulproxy/policy/*,ulproxy/relay/*' --fail-under=100
+
+# The relay between scripted peers on a simulated network, a world for each seed.
+SEEDS := 10000
+simulate: $(VENV)/.test
+	$(PY) -m simulate --seeds $(SEEDS) --jobs $(shell nproc) $(ARGS)
 
 # Measures, and makes the figures of benchmarks/README.md; with ARGS it does what they say and no more.
 BENCH := $(PY) -m benchmarks --json benchmarks/measured.json; status=$$?; $(PY) -m benchmarks.readme && exit $$status
