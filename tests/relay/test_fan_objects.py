@@ -96,6 +96,15 @@ def test_the_response_to_who_is_gone_is_nobody_else_s():
     )
 
 
+@pytest.mark.parametrize(("most", "goes_on"), [(1, False), (2, True), (3, True)])
+def test_how_many_responses_to_who_is_gone_are_remembered(monkeypatch, most, goes_on):
+    """Two of them: one above, at, one below."""
+    monkeypatch.setattr("ulproxy.relay.fan.MAX_OUTSTANDING", most)
+    script = both() >> quietly(data(FIRST, store(1) + OBJECT), data(FIRST, store(2) + OBJECT))
+    script >>= quietly(lost(FIRST))
+    assert script >> Check("ended", lambda join, _: join.ended, not goes_on)
+
+
 def test_while_one_member_sends_an_object_another_one_waits():
     """Messages to one receiver do not interleave (PS3.8 annex E)."""
     hold = Check("on hold", lambda join, _: join.on_hold(SECOND), True)

@@ -25,6 +25,7 @@ from ulproxy.policy.decision import Fan
 from ulproxy.relay.effects import End, Record
 from ulproxy.relay.ends import Ends, Failure
 from ulproxy.relay.exchange import MAX_KEPT, Exchange
+from ulproxy.relay.gate import MAX_OUTSTANDING
 from ulproxy.relay.legs import Member, SeveralLegs
 from ulproxy.relay.local import judge_own
 from ulproxy.relay.negotiate import several_answer
@@ -280,7 +281,8 @@ class FanOut(SeveralLegs):
         """Half an object cannot be answered for; a query can. What it was moving lingers."""
         self._unclaimed += member.gate.unanswered(End.ONWARD)
         member.gate.close()
-        if leg.passing or not any(m.leg or m.connecting for m in self._members.values()):
+        standing = any(m.leg or m.connecting for m in self._members.values())
+        if leg.passing or not standing or len(self._unclaimed) > MAX_OUTSTANDING:
             self._give_up(failure)
             return
         for query in list(self._queries):
