@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
-from ulproxy.conform.case import Draft, Step, clause, must, should
+from ulproxy.conform.case import Draft, clause, must, should
 from ulproxy.conform.conversation import Conversation
 from ulproxy.conform.rq import USER, Context, maximum, rq
 from ulproxy.conform.steps import (
@@ -14,6 +14,7 @@ from ulproxy.conform.steps import (
     associate,
     given_response,
     release,
+    responds,
     say,
     that,
     verification,
@@ -37,18 +38,6 @@ def _answers(why: str, *pdus: bytes) -> Draft:
 def _aborts(why: str, *pdus: bytes) -> Draft:
     """What E.1 forbids to say, without saying what becomes of it."""
     return should(f"{why} is answered with A-ABORT", associate(_TWO, 1, 3), say(*pdus), aborted)
-
-
-def _response(check: Callable[[Conversation], str | None]) -> tuple[Step, ...]:
-    request = rq(contexts=(Context(1), Context(3)))
-    return (
-        verification,
-        associate(request, 1, 3),
-        say(echo(3, message_id=0x1234)),
-        answered,
-        that(check),
-        release,
-    )
 
 
 def _fragmented() -> Iterator[Draft]:
@@ -151,7 +140,7 @@ CLAUSES: Final = (
         "Encapsulation rules",
         *_fragmented(),
         *_forbidden(),
-        must("fragments of a response are even", *_response(_even)),
+        must("fragments of a response are even", *responds(_even)),
         must(
             "fragments of a response are even to a requestor that takes 33 bytes too",
             verification,
@@ -161,13 +150,13 @@ CLAUSES: Final = (
             that(_even),
             release,
         ),
-        must("all fragments of a response are of one context", *_response(_one_context)),
-        must("a response names the message of its request (PS3.7 9.3.5)", *_response(_message_id)),
+        must("all fragments of a response are of one context", *responds(_one_context)),
+        must("a response names the message of its request (PS3.7 9.3.5)", *responds(_message_id)),
         must(
             "a response names the SOP class of its request, or none (PS3.7 9.3.5)",
-            *_response(_sop_class),
+            *responds(_sop_class),
         ),
-        must("a C-ECHO-RSP announces no data set (PS3.7 9.3.5)", *_response(_no_data)),
+        must("a C-ECHO-RSP announces no data set (PS3.7 9.3.5)", *responds(_no_data)),
     ),
     clause(
         "E.2",
@@ -183,10 +172,10 @@ CLAUSES: Final = (
             )
             for control in (0x07, 0x83, 0xFF)
         ),
-        must("bit 0 of a control header is set for a command", *_response(_is_command)),
+        must("bit 0 of a control header is set for a command", *responds(_is_command)),
         must(
-            "bit 1 of a control header is set for the last fragment only", *_response(_last_is_last)
+            "bit 1 of a control header is set for the last fragment only", *responds(_last_is_last)
         ),
-        must("bits 2 to 7 of a control header are 0", *_response(_rest_zero)),
+        must("bits 2 to 7 of a control header are 0", *responds(_rest_zero)),
     ),
 )

@@ -9,7 +9,7 @@ from ulproxy.conform.answer import Answer, Response, answer, command_in
 from ulproxy.conform.case import Step
 from ulproxy.conform.conversation import Conversation
 from ulproxy.conform.fault import UnmetError, ViolationError
-from ulproxy.conform.rq import LEGAL, Request
+from ulproxy.conform.rq import LEGAL, Context, Request, rq
 from ulproxy.conform.wire import echo as c_echo_rq
 from ulproxy.conform.words import in_words
 from ulproxy.dimse.command import CommandField, Element, Status
@@ -294,6 +294,19 @@ def that(check: Callable[[Conversation], str | None]) -> Step:
 def works(request: Request = LEGAL, *ids: int) -> tuple[Step, ...]:
     """The script of what is accepted, answers a C-ECHO on each of the contexts, and is released."""
     return (associate(request, *ids), *map(echo, ids or (1,)), release)
+
+
+def responds(check: Callable[[Conversation], str | None]) -> tuple[Step, ...]:
+    """A C-ECHO on the second of two contexts, with a look at what answers it."""
+    request = rq(contexts=(Context(1), Context(3)))
+    return (
+        verification,
+        associate(request, 1, 3),
+        say(c_echo_rq(3, message_id=0x1234)),
+        answered,
+        that(check),
+        release,
+    )
 
 
 def unmet(why: str) -> Step:

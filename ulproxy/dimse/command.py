@@ -174,9 +174,7 @@ class CommandSet:
 
         Behind that an event may be reported at once (PS3.4 J.3.3: that of a storage commitment request).
         """
-        return self.is_response and (
-            self.command_field >= _N_RESPONSES or self._elements.get(_STATUS) in _PENDING
-        )
+        return self.is_pending or self.command_field >= _N_RESPONSES
 
     @property
     def has_valid_instance_uid(self) -> bool:

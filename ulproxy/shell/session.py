@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -246,17 +247,23 @@ class Session:
             transport.read(wanted=wanted)
 
     def _open(self, wanted: OpenTransport) -> None:
+        context = None
         try:
             if wanted.tls is not None:  # a file of it may be gone: then nobody is called
-                self._house.tls.calling(wanted.tls)
+                context = self._house.tls.calling(wanted.tls)
             opening = connect(self._loop, wanted.endpoint, self._limits.connect)
         except OSError as error:
             opening = self._loop.create_future()
             opening.set_exception(error)
         self._opening[wanted.end] = opening
-        opening.add_done_callback(partial(self._opened, wanted))
+        opening.add_done_callback(partial(self._opened, wanted, context))
 
-    def _opened(self, wanted: OpenTransport, opening: asyncio.Future[socket.socket]) -> None:
+    def _opened(
+        self,
+        wanted: OpenTransport,
+        context: ssl.SSLContext | None,
+        opening: asyncio.Future[socket.socket],
+    ) -> None:
         end = wanted.end
         if self._opening.get(end) is not opening:  # closed meanwhile
             if not opening.cancelled() and opening.exception() is None:
@@ -264,13 +271,13 @@ class Session:
             return
         del self._opening[end]
         try:
-            self._transports[end] = self._onward(opening.result(), wanted)
+            self._transports[end] = self._onward(opening.result(), wanted.endpoint, context)
         except OSError as error:
             self._lost(end, f"{wanted.endpoint}: {reason(error)}")
             return
         self._all_read = False
         self._last_write[end] = self._loop.time()
-        if wanted.tls is None:
+        if context is None:
             self._run(self.join.connected, end)
         else:
             self._securing[end] = wanted.endpoint
@@ -281,12 +288,13 @@ class Session:
             return inbound
         return Transport(self._loop, inbound, self._house.buffer, self)
 
-    def _onward(self, sock: socket.socket, wanted: OpenTransport) -> Link:
+    def _onward(
+        self, sock: socket.socket, endpoint: Endpoint, context: ssl.SSLContext | None
+    ) -> Link:
         try:
-            if wanted.tls is None:
+            if context is None:
                 return Transport(self._loop, sock, self._house.buffer, self)
-            context = self._house.tls.calling(wanted.tls)
-            host = server_name(wanted.endpoint.host)
+            host = server_name(endpoint.host)
             return Secure(self._loop, sock, self._house.buffer, self, context, host)
         except OSError:  # reset before we looked
             sock.close()
